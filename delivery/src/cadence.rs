@@ -1,0 +1,96 @@
+//! The tick: when live viewers are written to, the same for all streams of the process.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// The shortest tick that is chosen.
+const TICK_MIN_MS: u64 = 5;
+/// The longest tick that is chosen.
+const TICK_MAX_MS: u64 = 100;
+/// Writes a second that a process may make before the tick grows. A write costs about 10 µs on loopback, so this is
+/// about a tenth of a core.
+const WRITES_PER_SECOND: u64 = 10_000;
+
+/// The process-wide tick.
+#[derive(Debug)]
+pub struct Cadence {
+    fixed: Option<Duration>,
+    viewers: AtomicUsize,
+}
+
+impl Cadence {
+    /// A tick that adapts to the number of viewers, or one that is always `fixed`.
+    pub fn new(fixed: Option<Duration>) -> Cadence {
+        Cadence {
+            fixed,
+            viewers: AtomicUsize::new(0),
+        }
+    }
+
+    /// One more live viewer.
+    pub fn joined(&self) {
+        self.viewers.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One live viewer less.
+    pub fn left(&self) {
+        self.viewers.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// The tick now: the shortest with which all viewers together need no more than the allowed writes a second.
+    pub fn tick(&self) -> Duration {
+        let viewers = self.viewers.load(Ordering::Relaxed) as u64;
+        let wanted_ms = viewers.saturating_mul(1_000) / WRITES_PER_SECOND;
+        self.fixed
+            .unwrap_or_else(|| Duration::from_millis(wanted_ms.clamp(TICK_MIN_MS, TICK_MAX_MS)))
+    }
+
+    /// The first moment after `now` that is a multiple of the tick, so that all streams share one wake-up.
+    pub fn next_after(&self, now: Duration) -> Duration {
+        let tick_us = self.tick().as_micros().max(1);
+        let next_us = (now.as_micros() / tick_us)
+            .saturating_add(1)
+            .saturating_mul(tick_us);
+        Duration::from_micros(u64::try_from(next_us).unwrap_or(u64::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tick_grows_with_the_viewers_between_its_bounds() {
+        for (viewers, tick_ms) in [
+            (0, 5),
+            (50, 5),
+            (100, 10),
+            (500, 50),
+            (1_000, 100),
+            (20_000, 100),
+        ] {
+            let cadence = Cadence::new(None);
+            (0..viewers).for_each(|_| cadence.joined());
+            assert_eq!(
+                cadence.tick(),
+                Duration::from_millis(tick_ms),
+                "{viewers} viewers"
+            );
+        }
+    }
+
+    #[test]
+    fn ticks_of_all_streams_fall_together() {
+        let cadence = Cadence::new(Some(Duration::from_millis(50)));
+        for now_ms in [0, 1, 49] {
+            assert_eq!(
+                cadence.next_after(Duration::from_millis(now_ms)),
+                Duration::from_millis(50)
+            );
+        }
+        assert_eq!(
+            cadence.next_after(Duration::from_millis(50)),
+            Duration::from_millis(100)
+        );
+    }
+}

@@ -1,0 +1,26 @@
+//! Fan-out: shared windows, cadences and the writer of one connection, with its shells over sockets.
+//!
+//! Each window of new tags is encoded once for a stream and sent to every viewer in step ([`Windows`]). A viewer's
+//! [`Writer`] is a pure machine; [`Fanout`] is its shell over sockets, one task a stream.
+
+mod cadence;
+mod fanout;
+mod format;
+mod metrics;
+mod ready;
+mod release;
+mod run;
+mod seat;
+mod viewer;
+mod window;
+mod writer;
+
+pub use cadence::Cadence;
+pub use fanout::{Fanout, FanoutSettings};
+pub use format::Format;
+pub use metrics::DeliveryMetrics;
+pub use release::{Leave, Releases, Schedule};
+pub use run::{Mark, Run};
+pub use viewer::{EndReason, Inbound, Reaction, Viewer, ViewerEnd};
+pub use window::{Needs, Window, Windows};
+pub use writer::{Next, Source, Writer};
