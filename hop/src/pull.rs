@@ -1,0 +1,371 @@
+//! The receiving end's shell: one pull over an HTTP/1.1 connection of its own.
+
+use std::error::Error as _;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use headwater_media::flv::TAG_PAYLOAD_MAX_BYTES;
+use headwater_process::net::ConnectError;
+use headwater_process::tls::{self, Dialer};
+use http::{Response, StatusCode};
+use http_body::{Body, Frame};
+use http_body_util::Empty;
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::time::{Instant, Sleep};
+
+use crate::head::{HeadError, PullHead};
+use crate::metrics::{HopMetrics, Side};
+use crate::receiver::{Event, ReceiveError, Receiver};
+use crate::refusal::Refusal;
+use crate::request::PullRequest;
+
+/// The bounds of a pull.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PullLimits {
+    /// How long connecting may take, name lookup included.
+    pub connect: Duration,
+    /// How long the head of the answer may take. A sender may wait 2 s for a tag that has not come.
+    pub head: Duration,
+    /// After this time without a byte the sender is suspect; it sends something every 100 ms.
+    pub silence: Duration,
+    /// Payload bytes of a tag, at most.
+    pub tag_max_bytes: usize,
+}
+
+impl Default for PullLimits {
+    fn default() -> PullLimits {
+        PullLimits {
+            connect: Duration::from_secs(1),
+            head: Duration::from_secs(3),
+            silence: Duration::from_millis(400),
+            tag_max_bytes: TAG_PAYLOAD_MAX_BYTES,
+        }
+    }
+}
+
+/// Why a pull gives no more, and whose move it is.
+#[derive(Debug, thiserror::Error)]
+pub enum PullError {
+    /// No connection.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The connection was reset, or ended where it must not: the sender is dead at once.
+    #[error("connection broke: {0}")]
+    Dead(#[source] hyper::Error),
+    /// Connected, but no answer in time.
+    #[error("no answer within {} ms", .0.as_millis())]
+    NoAnswer(Duration),
+    /// The sender says no.
+    #[error("refused: {0}")]
+    Refused(Refusal),
+    /// Another status, which no sender gives.
+    #[error("answered with status {0}")]
+    Status(StatusCode),
+    /// Not HTTP, or not as it must be.
+    #[error("not a proper answer: {0}")]
+    Http(#[source] hyper::Error),
+    /// The host cannot stand in a request.
+    #[error("cannot ask: {0}")]
+    Request(#[from] http::Error),
+    /// A head that cannot be followed.
+    #[error(transparent)]
+    Head(#[from] HeadError),
+    /// Bytes that are wrong.
+    #[error(transparent)]
+    Receive(#[from] ReceiveError),
+}
+
+impl PullError {
+    /// The label for logs and metrics.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            PullError::Connect(error) => error.reason(),
+            PullError::Dead(_) => "dead",
+            PullError::NoAnswer(_) => "no_answer",
+            PullError::Refused(refusal) => refusal.reason(),
+            PullError::Status(_) => "status",
+            PullError::Http(_) => "http",
+            PullError::Request(_) => "request",
+            PullError::Head(error) => error.reason(),
+            PullError::Receive(error) => error.reason(),
+        }
+    }
+
+    fn of_connection(error: hyper::Error) -> PullError {
+        if is_dead(&error) {
+            PullError::Dead(error)
+        } else {
+            PullError::Http(error)
+        }
+    }
+}
+
+/// Whether the connection is gone, rather than wrong in what it says.
+fn is_dead(error: &hyper::Error) -> bool {
+    if error.is_incomplete_message()
+        || error.is_canceled()
+        || error.is_closed()
+        || error.is_body_write_aborted()
+    {
+        return true;
+    }
+    let mut source = error.source();
+    while let Some(cause) = source {
+        if cause.is::<io::Error>() {
+            // Malformed chunks are reported as input and output too.
+            return cause.downcast_ref::<io::Error>().is_some_and(|io| {
+                !matches!(
+                    io.kind(),
+                    io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData
+                )
+            });
+        }
+        source = cause.source();
+    }
+    false
+}
+
+/// What [`Pull::next`] has heard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// An event.
+    Event(Event),
+    /// Nothing for this long: the sender is suspect. Said once a silence.
+    Suspect(Duration),
+    /// Bytes came again after a silence.
+    Alive,
+}
+
+type Connection = http1::Connection<TokioIo<tls::Wire>, Empty<Bytes>>;
+
+/// An answered pull. Dropping it closes the connection.
+#[derive(Debug)]
+pub struct Pull {
+    head: PullHead,
+    receiver: Receiver,
+    wire: Wire,
+    silence: Duration,
+    /// Moved on only when it rings: bytes come far more often than silence does.
+    alarm: Pin<Box<Sleep>>,
+    heard: Instant,
+    suspect: bool,
+    /// Why it has ended.
+    end: Option<&'static str>,
+    metrics: HopMetrics,
+}
+
+/// The connection and the body it carries, driven together: no task between the socket and the receiver.
+#[derive(Debug)]
+struct Wire {
+    body: Incoming,
+    connection: Option<Pin<Box<Connection>>>,
+}
+
+/// Asks `address` (`host:port` of an internal port) for a pull.
+///
+/// # Errors
+/// If there is no connection, no answer in time, a refusal, or a head that does not answer the request.
+pub async fn connect(
+    address: &str,
+    request: &PullRequest,
+    limits: &PullLimits,
+    metrics: &HopMetrics,
+) -> Result<Pull, PullError> {
+    connect_by(&Dialer::default(), address, request, limits, metrics).await
+}
+
+/// As [`connect`], over a connection that `dialer` opens.
+///
+/// # Errors
+/// As [`connect`].
+pub async fn connect_by(
+    dialer: &Dialer,
+    address: &str,
+    request: &PullRequest,
+    limits: &PullLimits,
+    metrics: &HopMetrics,
+) -> Result<Pull, PullError> {
+    let answered = ask(dialer, address, request, limits).await;
+    if let Err(error) = &answered {
+        metrics.refused(Side::Pulling, error.reason());
+    }
+    let (head, wire) = answered?;
+    let now = Instant::now();
+    metrics.pulling.inc();
+    metrics.gap(Side::Pulling, head.gap);
+    Ok(Pull {
+        receiver: Receiver::new(&head, limits.tag_max_bytes),
+        head,
+        wire,
+        silence: limits.silence,
+        alarm: Box::pin(tokio::time::sleep_until(now + limits.silence)),
+        heard: now,
+        suspect: false,
+        end: None,
+        metrics: metrics.clone(),
+    })
+}
+
+async fn ask(
+    dialer: &Dialer,
+    address: &str,
+    request: &PullRequest,
+    limits: &PullLimits,
+) -> Result<(PullHead, Wire), PullError> {
+    let socket = dialer.connect(address, limits.connect).await?;
+    // A connection that refuses the option still carries the pull, later.
+    drop(socket.set_nodelay(true));
+    let asked = request.to_http(address, Empty::<Bytes>::new())?;
+    let (mut send, connection) = http1::handshake(TokioIo::new(socket))
+        .await
+        .map_err(PullError::of_connection)?;
+    let mut connection = Some(Box::pin(connection));
+    let answer = async {
+        let mut answer = std::pin::pin!(send.send_request(asked));
+        poll_fn(|cx| {
+            // The connection first: it is what makes the answer.
+            let broken = drive(&mut connection, cx);
+            match (answer.as_mut().poll(cx), broken) {
+                (Poll::Ready(answered), _) => Poll::Ready(answered),
+                (Poll::Pending, Some(error)) => Poll::Ready(Err(error)),
+                (Poll::Pending, None) => Poll::Pending,
+            }
+        })
+        .await
+    };
+    let answer: Response<Incoming> = tokio::time::timeout(limits.head, answer)
+        .await
+        .map_err(|_| PullError::NoAnswer(limits.head))?
+        .map_err(PullError::of_connection)?;
+    if answer.status() != StatusCode::OK {
+        let refusal = Refusal::read(answer.status(), answer.headers());
+        return Err(refusal.map_or(PullError::Status(answer.status()), PullError::Refused));
+    }
+    let head = PullHead::read(answer.headers())?;
+    head.check(request.start)?;
+    Ok((
+        head,
+        Wire {
+            body: answer.into_body(),
+            connection,
+        },
+    ))
+}
+
+/// Lets the connection work; gives its error when it has ended with one.
+fn drive(
+    connection: &mut Option<Pin<Box<Connection>>>,
+    cx: &mut Context<'_>,
+) -> Option<hyper::Error> {
+    let Poll::Ready(ended) = connection.as_mut()?.as_mut().poll(cx) else {
+        return None;
+    };
+    *connection = None;
+    ended.err()
+}
+
+impl Wire {
+    fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        if frame.is_ready() || self.connection.is_none() {
+            return frame;
+        }
+        let broken = drive(&mut self.connection, cx);
+        match (Pin::new(&mut self.body).poll_frame(cx), broken) {
+            (Poll::Pending, Some(error)) => Poll::Ready(Some(Err(error))),
+            (frame, _) => frame,
+        }
+    }
+}
+
+impl Pull {
+    /// What the sender has answered.
+    pub fn head(&self) -> &PullHead {
+        &self.head
+    }
+
+    /// The number of the tag that is next.
+    pub fn next_sequence(&self) -> u64 {
+        self.receiver.next_sequence()
+    }
+
+    /// Waits for what comes next. It may be dropped and called again: nothing is lost.
+    ///
+    /// # Errors
+    /// If the connection is dead or brings what is wrong. Do not call it again then, nor after [`Event::Ended`].
+    pub async fn next(&mut self) -> Result<Heard, PullError> {
+        let heard = self.listen().await;
+        match &heard {
+            Ok(Heard::Event(Event::Tag { .. })) => self.metrics.received_tags.inc(),
+            Ok(Heard::Event(Event::Gap { tags, .. })) => self.metrics.gap(Side::Pulling, *tags),
+            Ok(Heard::Event(Event::Ended(reason))) => self.end = Some(reason.as_str()),
+            Ok(_) => {}
+            Err(error) => self.end = Some(error.reason()),
+        }
+        heard
+    }
+
+    async fn listen(&mut self) -> Result<Heard, PullError> {
+        loop {
+            if let Some(event) = self.receiver.next_event()? {
+                return Ok(Heard::Event(event));
+            }
+            match self.wait().await {
+                None => return Ok(Heard::Suspect(self.heard.elapsed())),
+                Some(Some(frame)) => {
+                    let frame = frame.map_err(PullError::of_connection)?;
+                    // Trailers say nothing here.
+                    let bytes = frame.into_data().unwrap_or_default();
+                    self.metrics.received_bytes.inc_by(bytes.len() as u64);
+                    self.receiver.feed(bytes);
+                    self.heard = Instant::now();
+                    if std::mem::take(&mut self.suspect) {
+                        self.alarm.as_mut().reset(self.heard + self.silence);
+                        return Ok(Heard::Alive);
+                    }
+                }
+                Some(None) => {
+                    self.receiver.finish()?;
+                    // Behind the end; only a caller who goes on after it gets here.
+                    return std::future::pending().await;
+                }
+            }
+        }
+    }
+
+    /// The next frame (`Some(None)`: the body has ended), or `None` at the end of a silence.
+    async fn wait(&mut self) -> Option<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        loop {
+            let wire = &mut self.wire;
+            tokio::select! {
+                biased;
+                frame = poll_fn(|cx| wire.poll_frame(cx)) => return Some(frame),
+                () = self.alarm.as_mut(), if !self.suspect => {
+                    let due = self.heard + self.silence;
+                    if Instant::now() >= due {
+                        self.suspect = true;
+                        return None;
+                    }
+                    self.alarm.as_mut().reset(due);
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Pull {
+    fn drop(&mut self) {
+        self.metrics.pulling.dec();
+        self.metrics
+            .ended(Side::Pulling, self.end.unwrap_or("dropped"));
+    }
+}
