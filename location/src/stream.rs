@@ -1,0 +1,278 @@
+//! What members tell one another about streams.
+
+use serde::Serialize;
+
+use crate::StreamKey;
+use crate::member::{MemberId, MemberList, Role, Site};
+
+/// A pair of readings of one stream: stream time at a moment of the wall clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Seen {
+    /// The last time stamp in stream time, milliseconds.
+    pub stream_dts_ms: i64,
+    /// When it was seen, Unix milliseconds.
+    pub unix_ms: u64,
+}
+
+impl Seen {
+    /// Where stream time stands at `unix_ms`: never before what was seen, whatever the clocks say.
+    pub fn stream_dts_ms_at(&self, unix_ms: u64) -> i64 {
+        let passed = i64::try_from(unix_ms.saturating_sub(self.unix_ms)).unwrap_or(i64::MAX);
+        self.stream_dts_ms.saturating_add(passed)
+    }
+}
+
+/// What a member has to do with a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// It serves the edges.
+    Home,
+    /// The publisher is connected to it.
+    Ingress,
+    /// It pulls for viewers.
+    Carrier,
+}
+
+/// A member and where other roles reach it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct Endpoint {
+    /// Who.
+    pub member: MemberId,
+    /// `host:port`.
+    pub address: String,
+}
+
+/// One member's part in a live stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Carried {
+    /// The stream.
+    pub key: StreamKey,
+    /// The part.
+    pub part: Part,
+    /// The publish session that the member has.
+    pub epoch: u64,
+    /// The term under which it has it.
+    pub term: u64,
+    /// Who has the publisher, as far as the member knows.
+    pub ingress: Option<Endpoint>,
+    /// Who is the home, as far as the member knows.
+    pub home: Option<MemberId>,
+    /// Where the stream's time stands.
+    pub seen: Option<Seen>,
+    /// Viewers that this member serves.
+    pub viewers: u32,
+}
+
+/// One entry of a report: a part that the member has, or had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamReport {
+    /// The part; the last one that it was, if it ended.
+    pub carried: Carried,
+    /// The member no longer has it.
+    pub ended: bool,
+}
+
+/// A member that a stream can be pulled from.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Source {
+    /// Who.
+    pub member: MemberId,
+    /// What the member does.
+    pub role: Role,
+    /// What it is to this stream.
+    pub part: Part,
+    /// Where to pull, `host:port`.
+    pub address: String,
+    /// Where it runs.
+    pub site: Site,
+}
+
+/// Where a stream is, in the order to try; nowhere if `sources` is empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Sources {
+    /// The publish session.
+    pub epoch: u64,
+    /// The term of the home; who hears a higher one lets go.
+    pub term: u64,
+    /// Home, then ingress; nearest first where there is a choice.
+    pub sources: Vec<Source>,
+}
+
+impl Sources {
+    /// Joins what two replicas say: the higher term wins, equal ones add up.
+    pub fn merge(&mut self, other: &Sources, near: &Site) {
+        match (self.term, self.epoch).cmp(&(other.term, other.epoch)) {
+            std::cmp::Ordering::Greater => {}
+            std::cmp::Ordering::Less => self.clone_from(other),
+            std::cmp::Ordering::Equal => {
+                for source in &other.sources {
+                    if !self
+                        .sources
+                        .iter()
+                        .any(|held| held.member == source.member && held.address == source.address)
+                    {
+                        self.sources.push(source.clone());
+                    }
+                }
+                order(&mut self.sources, near);
+            }
+        }
+    }
+}
+
+/// Sorts into the order to try: homes, then ingresses, then carriers; nearest to `near` first within each.
+pub fn order(sources: &mut Vec<Source>, near: &Site) {
+    sources.sort_by(|a, b| {
+        (a.part, near.distance(&a.site), &a.member).cmp(&(
+            b.part,
+            near.distance(&b.site),
+            &b.member,
+        ))
+    });
+    // A home that has the publisher too is asked once.
+    let mut seen: Vec<MemberId> = Vec::with_capacity(sources.len());
+    sources.retain(|source| {
+        let first = !seen.contains(&source.member);
+        if first {
+            seen.push(source.member.clone());
+        }
+        first
+    });
+    sources.truncate(crate::limits::SOURCES_MAX);
+}
+
+/// A stream whose home is not the first member of the ring.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exception {
+    /// Who is the home.
+    pub home: MemberId,
+    /// Who has the publisher.
+    pub ingress: Option<Endpoint>,
+    /// The publish session.
+    pub epoch: u64,
+    /// The term of the home.
+    pub term: u64,
+}
+
+impl Exception {
+    /// The sources that it tells of, as far as `members` knows them.
+    pub fn sources(&self, members: &MemberList, near: &Site) -> Sources {
+        let home = members.get(&self.home).map(|home| Source {
+            member: home.id.clone(),
+            role: home.role,
+            part: Part::Home,
+            address: home.internal.clone(),
+            site: home.site.clone(),
+        });
+        let ingress = self.ingress.as_ref().map(|ingress| {
+            let known = members.get(&ingress.member);
+            Source {
+                member: ingress.member.clone(),
+                role: Role::Origin,
+                part: Part::Ingress,
+                address: ingress.address.clone(),
+                site: known.map(|member| member.site.clone()).unwrap_or_default(),
+            }
+        });
+        let mut sources: Vec<Source> = home.into_iter().chain(ingress).collect();
+        order(&mut sources, near);
+        Sources {
+            epoch: self.epoch,
+            term: self.term,
+            sources,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(member: &str, part: Part, zone: &str) -> Source {
+        Source {
+            member: member.into(),
+            role: Role::Origin,
+            part,
+            address: format!("{member}:7000"),
+            site: Site {
+                region: "eu".to_owned(),
+                zone: zone.to_owned(),
+            },
+        }
+    }
+
+    fn names(sources: &Sources) -> Vec<&str> {
+        sources
+            .sources
+            .iter()
+            .map(|source| &*source.member)
+            .collect()
+    }
+
+    #[test]
+    fn homes_come_before_ingresses_and_near_ones_before_far_ones() {
+        let near = source("x", Part::Home, "a").site;
+        let mut sources = vec![
+            source("ingress", Part::Ingress, "a"),
+            source("far", Part::Home, "b"),
+            source("near", Part::Home, "a"),
+            source("near", Part::Ingress, "a"),
+        ];
+        order(&mut sources, &near);
+        let order: Vec<&str> = sources.iter().map(|source| &*source.member).collect();
+        assert_eq!(order, ["near", "far", "ingress"]);
+    }
+
+    #[test]
+    fn replicas_add_up_within_a_term_and_the_higher_term_wins() {
+        let near = Site::default();
+        let said = |term, sources: &[Source]| Sources {
+            epoch: 1,
+            term,
+            sources: sources.to_vec(),
+        };
+        let home = source("home", Part::Home, "a");
+        let ingress = source("ingress", Part::Ingress, "a");
+        for (name, ours, theirs, want) in [
+            (
+                "equal terms",
+                said(1, std::slice::from_ref(&ingress)),
+                said(1, std::slice::from_ref(&home)),
+                vec!["home", "ingress"],
+            ),
+            (
+                "theirs is higher",
+                said(1, std::slice::from_ref(&ingress)),
+                said(2, std::slice::from_ref(&home)),
+                vec!["home"],
+            ),
+            (
+                "ours is higher",
+                said(3, &[ingress]),
+                said(2, &[home]),
+                vec!["ingress"],
+            ),
+        ] {
+            let mut merged = ours;
+            merged.merge(&theirs, &near);
+            assert_eq!(names(&merged), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn stream_time_goes_on_with_the_wall_clock_and_never_back() {
+        let seen = Seen {
+            stream_dts_ms: 5000,
+            unix_ms: 1000,
+        };
+        for (unix_ms, want) in [
+            (1000, 5000),
+            (1500, 5500),
+            (400, 5000),
+            (u64::MAX, i64::MAX),
+        ] {
+            assert_eq!(seen.stream_dts_ms_at(unix_ms), want, "{unix_ms}");
+        }
+    }
+}
