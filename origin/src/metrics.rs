@@ -1,0 +1,124 @@
+//! What an origin counts. Labels are of closed sets.
+
+use std::sync::Arc;
+
+use headwater_hop::HopMetrics;
+use headwater_hub::HubMetrics;
+use headwater_process::accept::AcceptMetrics;
+use headwater_process::metrics::Registry;
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
+use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge};
+
+use crate::error::StartError;
+
+/// The counts of an origin and of the rooms that it builds on.
+#[derive(Clone, Debug)]
+pub(crate) struct OriginMetrics {
+    pub(crate) hub: Arc<HubMetrics>,
+    pub(crate) hop: HopMetrics,
+    pub(crate) accept: AcceptMetrics,
+    /// Publishers that are on.
+    pub(crate) publishers: IntGauge,
+    publishes: IntCounterVec,
+    ends: IntCounterVec,
+    rejected: IntCounterVec,
+    /// From `publish` to its acceptance.
+    pub(crate) start_seconds: Histogram,
+    /// Streams of which this origin is the home.
+    pub(crate) homes: IntGauge,
+    claims: IntCounterVec,
+    releases: IntCounterVec,
+    /// Bytes read from publishers.
+    pub(crate) received_bytes: IntCounter,
+}
+
+impl OriginMetrics {
+    /// # Errors
+    /// If `registry` has an origin's metrics already.
+    pub(crate) fn register(registry: &Registry) -> Result<OriginMetrics, StartError> {
+        let rooms = Rooms(prometheus::Registry::new());
+        let hub = Arc::new(HubMetrics::register(&rooms.0)?);
+        let hop = HopMetrics::register(&rooms.0)?;
+        registry.register("hub and hop", rooms)?;
+        Ok(OriginMetrics {
+            hub,
+            hop,
+            accept: AcceptMetrics::register(registry)?,
+            publishers: registry.gauge("headwater_origin_publishers", "Publishers that are on.")?,
+            publishes: registry.counters(
+                "headwater_origin_publishes_total",
+                "Publishes that were asked for, by result: `accepted` or why not.",
+                &["result"],
+            )?,
+            ends: registry.counters(
+                "headwater_origin_publish_ends_total",
+                "Accepted publishes that have ended, by reason.",
+                &["reason"],
+            )?,
+            rejected: registry.counters(
+                "headwater_origin_connection_ends_total",
+                "RTMP connections that ended without publishing, by reason.",
+                &["reason"],
+            )?,
+            start_seconds: registry.histogram(
+                "headwater_origin_publish_start_seconds",
+                "Time from a publish command to its acceptance.",
+                &[0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0],
+            )?,
+            homes: registry.gauge(
+                "headwater_origin_homes",
+                "Streams of which this origin is the home.",
+            )?,
+            claims: registry.counters(
+                "headwater_origin_claims_total",
+                "Claims to be a stream's home that came, by verdict.",
+                &["verdict"],
+            )?,
+            releases: registry.counters(
+                "headwater_origin_releases_total",
+                "Older sessions that were told of their end, by result.",
+                &["result"],
+            )?,
+            received_bytes: registry.counter(
+                "headwater_origin_received_bytes_total",
+                "Bytes read from RTMP connections.",
+            )?,
+        })
+    }
+
+    pub(crate) fn publish(&self, result: &'static str) {
+        self.publishes.with_label_values(&[result]).inc();
+    }
+
+    pub(crate) fn publish_ended(&self, reason: &'static str) {
+        self.ends.with_label_values(&[reason]).inc();
+    }
+
+    pub(crate) fn connection_ended(&self, reason: &'static str) {
+        self.rejected.with_label_values(&[reason]).inc();
+    }
+
+    pub(crate) fn claim(&self, verdict: &'static str) {
+        self.claims.with_label_values(&[verdict]).inc();
+    }
+
+    pub(crate) fn released(&self, told: bool) {
+        self.releases
+            .with_label_values(&[if told { "told" } else { "unreachable" }])
+            .inc();
+    }
+}
+
+/// The metrics of rooms that register with a registry of their own, as one collector.
+struct Rooms(prometheus::Registry);
+
+impl Collector for Rooms {
+    fn desc(&self) -> Vec<&Desc> {
+        Vec::new()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        self.0.gather()
+    }
+}
