@@ -1,0 +1,395 @@
+//! Which source a stream is pulled from: the decisions, as a pure machine.
+//!
+//! Told what happens and when, it says what to do ([`Action`]). It never waits, asks or connects itself; the rules it
+//! keeps are those of the pull contract: down the list at once where a source is dead, another path beside a suspect one
+//! and the first that delivers wins, never back to a lower term, viewers kept for a grace time while nobody has the stream.
+
+mod beside;
+mod candidate;
+mod paths;
+#[cfg(test)]
+mod tests;
+mod words;
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use beside::Beside;
+use candidate::Candidates;
+use paths::{GATHER, Paths, SLOW, State};
+pub(crate) use words::{Action, Ending, Located, PathId, Standing, Times};
+
+/// Between two look-ups while nothing is pulled.
+const LOCATE_EVERY: Duration = Duration::from_secs(1);
+/// Between two look-ups when a path has just ended.
+const LOCATE_URGENT: Duration = Duration::from_millis(100);
+/// The machine of one stream's pull.
+#[derive(Debug)]
+pub(crate) struct Course {
+    times: Times,
+    candidates: Candidates,
+    guessed: bool,
+    paths: Paths,
+    /// The highest term heard.
+    term: u64,
+    /// The newest session that was pulled.
+    epoch: u64,
+    /// The session whose publisher has left.
+    left: Option<u64>,
+    delivered: bool,
+    missing: bool,
+    over: bool,
+    /// Since when nothing is delivered.
+    quiet_since: Duration,
+    unwanted_since: Option<Duration>,
+    locating: bool,
+    located: Option<Duration>,
+    urgent: bool,
+    beside: Beside,
+    actions: VecDeque<Action>,
+}
+
+impl Course {
+    /// A pull that somebody wants from `now` on.
+    pub(crate) fn new(times: Times, now: Duration) -> Course {
+        let mut course = Course {
+            times,
+            candidates: Candidates::default(),
+            guessed: false,
+            paths: Paths::default(),
+            term: 0,
+            epoch: 0,
+            left: None,
+            delivered: false,
+            missing: false,
+            over: false,
+            quiet_since: now,
+            unwanted_since: None,
+            locating: false,
+            located: None,
+            urgent: true,
+            beside: Beside::new(now),
+            actions: VecDeque::new(),
+        };
+        course.steer(now);
+        course
+    }
+
+    /// What is to be done next.
+    pub(crate) fn next_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// Where the pull stands.
+    pub(crate) fn standing(&self) -> Standing {
+        let comes = |state| matches!(state, State::Feeding | State::Delivering | State::Suspect);
+        if self.over {
+            Standing::Over
+        } else if self.paths.any(|p| comes(p.state)) {
+            Standing::Live
+        } else if self.left.is_some() {
+            Standing::Left
+        } else if self.delivered {
+            Standing::Lost
+        } else if self.missing {
+            Standing::Missing
+        } else {
+            Standing::Seeking
+        }
+    }
+
+    /// The highest term heard.
+    pub(crate) fn term(&self) -> u64 {
+        self.term
+    }
+
+    /// The address of the source that delivers.
+    pub(crate) fn upstream(&self) -> Option<&str> {
+        self.paths.first().map(|p| p.address.as_str())
+    }
+
+    /// Whether anybody wants the stream.
+    pub(crate) fn wanted(&mut self, wanted: bool, now: Duration) {
+        match (wanted, self.unwanted_since) {
+            (true, _) => self.unwanted_since = None,
+            (false, None) => self.unwanted_since = Some(now),
+            (false, Some(_)) => {}
+        }
+        self.steer(now);
+    }
+
+    /// A look-up was answered.
+    pub(crate) fn located(&mut self, located: Located, now: Duration) {
+        self.locating = false;
+        self.located = Some(now);
+        self.urgent = false;
+        self.moved(located, now);
+    }
+
+    /// The operator says where the stream is now.
+    pub(crate) fn moved(&mut self, located: Located, now: Duration) {
+        match located {
+            Located::At {
+                term,
+                epoch,
+                addresses,
+            } => {
+                if term >= self.term {
+                    let news = term > self.term || self.left.is_some_and(|left| epoch > left);
+                    self.term = term;
+                    self.guessed = false;
+                    self.candidates.replace(addresses);
+                    if news {
+                        self.candidates.wake();
+                    }
+                }
+            }
+            Located::Guessed { addresses } => {
+                // What was known for certain is worth more than a guess, as long as there is any of it.
+                if self.guessed || self.candidates.is_empty() {
+                    self.guessed = true;
+                    self.candidates.replace(addresses);
+                }
+            }
+            // A source that delivers knows better; one that does not is tried once more all the same.
+            Located::Nowhere if !self.carrying() => self.candidates.clear(),
+            Located::Nowhere | Located::Failed => {}
+        }
+        self.steer(now);
+    }
+
+    /// A path was answered: it could feed the stream.
+    pub(crate) fn answered(&mut self, path: PathId, term: u64, epoch: u64, now: Duration) {
+        let over = self.left.is_some_and(|left| epoch <= left);
+        if term < self.term || epoch < self.epoch || over {
+            if let Some(refused) = self.paths.take(path) {
+                self.actions.push_back(Action::Drop { path });
+                self.candidates.rest(&refused.address, now + LOCATE_EVERY);
+            }
+        } else if let Some(found) = self.paths.get(path) {
+            found.enter(State::Answered, now);
+            found.term = term;
+            found.epoch = epoch;
+            self.missing = false;
+        }
+        self.steer(now);
+    }
+
+    /// Something was heard on a path: at first, or after a silence.
+    pub(crate) fn heard(&mut self, path: PathId, now: Duration) {
+        let Some(found) = self.paths.get(path) else {
+            return;
+        };
+        found.enter(State::Delivering, now);
+        let (address, term) = (found.address.clone(), found.term);
+        self.delivered = true;
+        self.left = None;
+        self.candidates.succeeded(&address);
+        // The first that delivers wins, but for those of a higher term: to them it has only not let go yet.
+        self.drop_all(|p| p.id != path && p.term <= term);
+        self.steer(now);
+    }
+
+    /// Nothing has been heard on a path for a while: it is suspect.
+    pub(crate) fn silent(&mut self, path: PathId, now: Duration) {
+        if let Some(found) = self.paths.get(path) {
+            found.enter(State::Suspect, now);
+            self.beside.silent(now);
+            self.urgent = true;
+        }
+        self.steer(now);
+    }
+
+    /// A path that delivers falls behind the stream: a source with more of a rate is looked for, once.
+    pub(crate) fn slow(&mut self, path: PathId, now: Duration) {
+        if let Some(found) = self.paths.get(path) {
+            found.slow = found.state == State::Delivering;
+            self.beside.silent(now);
+            self.urgent = true;
+        }
+        self.steer(now);
+    }
+
+    /// A source has heard of a higher term.
+    pub(crate) fn term_heard(&mut self, term: u64, now: Duration) {
+        if term > self.term {
+            self.term = term;
+            self.urgent = true;
+        }
+        self.steer(now);
+    }
+
+    /// A source will close: the stream goes on at `to`.
+    pub(crate) fn redirected(&mut self, to: String, now: Duration) {
+        let known = self.paths.asks(&to);
+        self.candidates.prefer(to.clone());
+        if !known && !self.over && !self.paths.is_full() {
+            self.open(to, now);
+        }
+        self.steer(now);
+    }
+
+    /// A path has ended.
+    pub(crate) fn ended(&mut self, path: PathId, ending: Ending, now: Duration) {
+        let Some(ended) = self.paths.take(path) else {
+            return;
+        };
+        let address = ended.address;
+        match ending {
+            Ending::Broken | Ending::Refused => self.candidates.failed(&address, now),
+            Ending::NotHere { term, addresses } => {
+                self.candidates.rest(&address, now + LOCATE_EVERY);
+                if term >= self.term {
+                    for elsewhere in addresses {
+                        self.candidates.add(elsewhere);
+                    }
+                }
+            }
+            Ending::Stale | Ending::Closed => self.candidates.rest(&address, now + LOCATE_EVERY),
+            Ending::PublisherLeft => {
+                self.left = Some(ended.epoch.max(self.epoch));
+                self.candidates.rest_all(now + LOCATE_EVERY);
+            }
+            Ending::Replaced if now.saturating_sub(ended.opened) > SLOW => self.candidates.wake(),
+            Ending::Replaced => self.candidates.failed(&address, now),
+        }
+        self.urgent = true;
+        self.steer(now);
+    }
+
+    /// Time has passed.
+    pub(crate) fn tick(&mut self, now: Duration) {
+        self.steer(now);
+    }
+
+    /// When [`Course::tick`] is to be called, if nothing happens before.
+    pub(crate) fn next_timeout(&self, now: Duration) -> Option<Duration> {
+        if self.over {
+            return None;
+        }
+        let linger = self.unwanted_since.map(|since| since + self.times.linger);
+        let grace = (!self.carrying()).then(|| self.quiet_since + self.times.grace);
+        let locate = (!self.locating).then(|| self.locate_due());
+        let paths = self.paths.dues(self.beside.after());
+        let times = [linger, grace, locate].into_iter().flatten();
+        times
+            .chain(paths)
+            .chain(self.candidates.wakes())
+            .filter(|at| *at > now)
+            .min()
+    }
+
+    fn locate_due(&self) -> Duration {
+        let gap = if self.urgent {
+            LOCATE_URGENT
+        } else {
+            LOCATE_EVERY
+        };
+        self.located.map_or(Duration::ZERO, |at| at + gap)
+    }
+
+    /// Whether a source delivers that is not suspect.
+    pub(super) fn carrying(&self) -> bool {
+        self.paths.any_in(State::Delivering)
+    }
+
+    fn drop_all(&mut self, loses: impl Fn(&paths::Path) -> bool) {
+        for path in self.paths.take_all(loses) {
+            self.actions.push_back(Action::Drop { path });
+        }
+    }
+
+    /// Does what is due, whatever it was that happened.
+    fn steer(&mut self, now: Duration) {
+        if self.over {
+            return;
+        }
+        let carrying = self.carrying();
+        if carrying {
+            self.quiet_since = now;
+        }
+        let unwanted = self
+            .unwanted_since
+            .is_some_and(|since| !self.delivered || now >= since + self.times.linger);
+        let forsaken = self.delivered && now >= self.quiet_since + self.times.grace;
+        if unwanted || forsaken {
+            self.finish();
+            return;
+        }
+        self.choose(now);
+        self.seek(now);
+        let quiet = !carrying || self.urgent;
+        if quiet && !self.locating && now >= self.locate_due() {
+            self.locating = true;
+            self.actions.push_back(Action::Locate);
+        }
+        let tried = self.located.is_some() && self.candidates.all_tried();
+        if !self.delivered && tried && self.paths.is_empty() {
+            self.missing = true;
+        }
+    }
+
+    fn finish(&mut self) {
+        self.over = true;
+        self.drop_all(|_| true);
+        self.actions.push_back(Action::Finish);
+    }
+
+    /// Lets the best of the answered paths feed the stream, once there is no better one to be expected.
+    fn choose(&mut self, now: Duration) {
+        let Some((best, first)) = self.paths.best_answered() else {
+            return;
+        };
+        if self.guessed && self.paths.any_in(State::Asking) && now < first + GATHER {
+            return;
+        }
+        self.drop_all(|p| p.state == State::Answered && p.id != best);
+        if let Some(path) = self.paths.get(best) {
+            path.enter(State::Feeding, now);
+            self.term = self.term.max(path.term);
+            self.epoch = self.epoch.max(path.epoch);
+            self.actions.push_back(Action::Feed { path: best });
+        }
+    }
+
+    /// Opens paths where one is needed.
+    fn seek(&mut self, now: Duration) {
+        if self.guessed && self.paths.is_empty() {
+            while !self.paths.is_full()
+                && let Some(address) = self.candidates.pick(now, |a| self.paths.asks(a))
+            {
+                self.open(address, now);
+            }
+            return;
+        }
+        // The home is another one now, under a higher term than the one that delivers.
+        let deposed = self.paths.any(|p| {
+            p.state == State::Delivering
+                && p.term < self.term
+                && !self.candidates.contains(&p.address)
+        });
+        let slow = self.paths.any(|p| p.slow && p.state == State::Delivering);
+        let served = self.carrying() && !deposed && !slow;
+        if served || self.paths.is_pending(now) || self.paths.is_full() {
+            return;
+        }
+        let suspect = slow || self.paths.any_in(State::Suspect);
+        if suspect && now < self.beside.after() {
+            return;
+        }
+        let other = self.candidates.pick(now, |a| self.paths.asks(a));
+        let picked = other.or_else(|| self.candidates.pick(now, |a| self.paths.asks_enough(a)));
+        if let Some(address) = picked {
+            if suspect {
+                self.beside.opened(now);
+                self.paths.asked_beside();
+            }
+            self.open(address, now);
+        }
+    }
+
+    fn open(&mut self, address: String, now: Duration) {
+        let path = self.paths.add(address.clone(), now);
+        self.actions.push_back(Action::Open { path, address });
+    }
+}
