@@ -41,6 +41,8 @@ pub(crate) struct Course {
     over: bool,
     /// Since when nothing is delivered.
     quiet_since: Duration,
+    /// Whether something was when it was looked at last.
+    carried: bool,
     unwanted_since: Option<Duration>,
     locating: bool,
     located: Option<Duration>,
@@ -64,6 +66,7 @@ impl Course {
             missing: false,
             over: false,
             quiet_since: now,
+            carried: false,
             unwanted_since: None,
             locating: false,
             located: None,
@@ -305,7 +308,9 @@ impl Course {
             return;
         }
         let carrying = self.carrying();
-        if carrying {
+        // The grace begins when the silence is noticed, for nothing need have happened for long before: a process that was
+        // stopped itself hears the silence first, and what came meanwhile behind it.
+        if std::mem::replace(&mut self.carried, carrying) || carrying {
             self.quiet_since = now;
         }
         let unwanted = self

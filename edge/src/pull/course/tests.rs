@@ -406,6 +406,17 @@ fn after_the_grace_the_stream_ends() {
 }
 
 #[test]
+fn the_grace_begins_when_the_silence_is_noticed() {
+    let mut s = Scenario::carried();
+    // The process was stopped, and hears of its sources' silence before it hears them.
+    s.now += Duration::from_secs(60);
+    s.silence("home");
+    assert!(!s.finished);
+    s.hear("home");
+    assert_eq!(s.course.standing(), Standing::Live);
+}
+
+#[test]
 fn a_stream_whose_sources_all_die_is_looked_for_until_the_grace_ends() {
     let mut s = Scenario::carried();
     s.end("home", Ending::Broken);
