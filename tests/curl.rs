@@ -147,7 +147,7 @@ async fn answers_are_what_http_clients_expect() {
 async fn who_waits_gets_the_stream_from_its_first_tag() {
     let up = Up::start(
         Path::new(env!("CARGO_BIN_EXE_headwater")),
-        &["--origin-linger=1s", "--edge-pull-grace=1s"],
+        &["--origin-linger=1s", "--edge-pull-grace=3s"],
     )
     .await
     .unwrap();

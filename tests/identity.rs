@@ -111,7 +111,7 @@ async fn three_viewers_on_two_edges_get_what_ffmpeg_pushes_byte_for_byte() {
 
     let size = Size {
         settings: vec![
-            "--edge-pull-grace=1s".to_owned(),
+            "--edge-pull-grace=3s".to_owned(),
             "--origin-linger=1s".to_owned(),
         ],
         ..Size::default()

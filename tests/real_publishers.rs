@@ -12,7 +12,7 @@ use headwater_rig::{Record, SOON, clip, compare};
 use tokio::process::Command;
 use tokio::time::Instant;
 
-const SETTINGS: [&str; 2] = ["--edge-pull-grace=1s", "--origin-linger=1s"];
+const SETTINGS: [&str; 2] = ["--edge-pull-grace=3s", "--origin-linger=1s"];
 
 async fn up() -> Up {
     Up::start(Path::new(env!("CARGO_BIN_EXE_headwater")), &SETTINGS)
