@@ -28,6 +28,8 @@ pub struct Figures {
     /// The longest silence of each viewer before the fault, in microseconds: the stream's own pace, and what else the
     /// machine does.
     pub usual_us: Vec<u64>,
+    /// The longest that the machine stood still for everybody.
+    pub stalled: Duration,
 }
 
 impl Figures {
@@ -57,6 +59,7 @@ impl Figures {
         self.ended += other.ended;
         self.gaps_us.extend(other.gaps_us);
         self.usual_us.extend(other.usual_us);
+        self.stalled = self.stalled.max(other.stalled);
     }
 
     /// The silence that `percent` of the viewers had at most.

@@ -11,6 +11,7 @@ mod cluster;
 pub mod compare;
 pub mod http;
 pub mod identity;
+pub mod metronome;
 pub mod port;
 pub mod process;
 pub mod publisher;
