@@ -36,12 +36,19 @@ pub(super) async fn keep<K>(
     while let Some(event) = events.next().await {
         match event {
             Ok(event) => {
-                troubles.well(K::KIND);
+                if is_answer(&event) {
+                    troubles.well(K::KIND);
+                }
                 take(event, &mut coming, &seen);
             }
             Err(error) => failed::<K>(&error, &troubles),
         }
     }
+}
+
+/// Whether the API server has said `event`. That a list begins is the watcher's own word, ahead of a refusal, too.
+fn is_answer<K>(event: &Event<K>) -> bool {
+    !matches!(event, Event::Init)
 }
 
 fn take<K: Shown>(event: Event<K>, coming: &mut Vec<K>, seen: &Seen) {
@@ -69,5 +76,23 @@ fn failed<K: Shown>(error: &watcher::Error, troubles: &Troubles) {
             }
         }
         watcher::Error::NoResourceVersion => tracing::error!(what, %error, "watch"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn asking_again_is_no_answer() {
+        assert!(!is_answer::<()>(&Event::Init));
+        for event in [
+            Event::InitApply(()),
+            Event::InitDone,
+            Event::Apply(()),
+            Event::Delete(()),
+        ] {
+            assert!(is_answer(&event), "{event:?}");
+        }
     }
 }
