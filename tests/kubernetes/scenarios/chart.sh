@@ -20,7 +20,8 @@ scenario_chart() {
             fail "the cluster refuses the rendering of $values: $(grep -v '^Warning' "$WORK/dry" | grep -i error | head -5)"
         say "$name: rendered as before, taken by the cluster"
     done
-    helm template "$RELEASE" charts/headwater --kube-version 1.33.0 | grep -q 'trafficDistribution: PreferClose' ||
+    helm template "$RELEASE" charts/headwater --kube-version 1.33.0 >"$WORK/older"
+    grep -q 'trafficDistribution: PreferClose' "$WORK/older" ||
         fail "older clusters do not get PreferClose"
     # The restricted standard holds for all pods: the namespace enforces it.
     kubectl create namespace strict --dry-run=client -o yaml | kubectl apply --filename - >/dev/null

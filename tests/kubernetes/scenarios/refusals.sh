@@ -117,7 +117,11 @@ a_missing_right_is_named() {
     say "a missing right is named in the log, and the operator serves without it"
 }
 
-logs_say() { kubectl logs -l "app.kubernetes.io/instance=$RELEASE,app.kubernetes.io/component=operator" --tail 200 | grep -qF -- "$1"; }
+# Through a file: a pipe that is closed at the first find fails whoever writes the rest.
+logs_say() {
+    kubectl logs -l "app.kubernetes.io/instance=$RELEASE,app.kubernetes.io/component=operator" --tail 200 >"$WORK/log"
+    grep -qF -- "$1" "$WORK/log"
+}
 
 # A release of the frozen chart, with a stream and a policy, goes over to the chart of now.
 an_old_release_is_upgraded() {
