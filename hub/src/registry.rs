@@ -1,7 +1,7 @@
 //! The streams of one role in this process, by name, within one memory budget.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use headwater_media::{Dts, StreamKey};
@@ -51,8 +51,16 @@ pub struct Registry {
 #[derive(Debug, Default)]
 struct Inner {
     streams: BTreeMap<StreamKey, Arc<Stream>>,
+    /// Held by others, not under their names.
+    aside: Vec<Weak<Stream>>,
     remembered: BTreeMap<StreamKey, (Dts, Duration)>,
     ring_bytes_max: usize,
+}
+
+impl Inner {
+    fn held(&self) -> usize {
+        self.streams.len().saturating_add(self.aside.len())
+    }
 }
 
 impl Registry {
@@ -83,7 +91,28 @@ impl Registry {
         if let Some(stream) = inner.streams.get(key) {
             return Ok(Arc::clone(stream));
         }
-        let count = inner.streams.len().saturating_add(1);
+        let stream = self.make(&mut inner, key)?;
+        inner.streams.insert(key.clone(), Arc::clone(&stream));
+        self.rebalance(&mut inner);
+        Ok(stream)
+    }
+
+    /// A stream of this name that nobody finds by it, for one who is to go on in the place of the stream that is held. It
+    /// counts towards the limits as long as the caller keeps it.
+    ///
+    /// # Errors
+    /// [`RegistryError`] if the limits leave no room for it.
+    pub fn aside(&self, key: &StreamKey) -> Result<Arc<Stream>, RegistryError> {
+        let mut inner = self.inner.lock();
+        let stream = self.make(&mut inner, key)?;
+        inner.aside.push(Arc::downgrade(&stream));
+        self.rebalance(&mut inner);
+        Ok(stream)
+    }
+
+    fn make(&self, inner: &mut Inner, key: &StreamKey) -> Result<Arc<Stream>, RegistryError> {
+        inner.aside.retain(|stream| stream.strong_count() > 0);
+        let count = inner.held().saturating_add(1);
         if count > self.limits.streams_max {
             return Err(RegistryError::TooManyStreams(self.limits.streams_max));
         }
@@ -92,10 +121,8 @@ impl Registry {
         }
         let mut ring = self.limits.ring;
         ring.bytes_max = self.share(count);
-        let stream = Arc::new(Stream::new(key.clone(), ring, Arc::clone(&self.metrics)));
-        inner.streams.insert(key.clone(), Arc::clone(&stream));
-        self.rebalance(&mut inner);
-        Ok(stream)
+        let metrics = Arc::clone(&self.metrics);
+        Ok(Arc::new(Stream::new(key.clone(), ring, metrics)))
     }
 
     /// Takes `stream` out, if it is still the one held under its name, and remembers where its time stood at `now`.
@@ -162,15 +189,53 @@ impl Registry {
     }
 
     fn rebalance(&self, inner: &mut Inner) {
+        inner.aside.retain(|stream| stream.strong_count() > 0);
         self.metrics
             .streams
             .set(i64::try_from(inner.streams.len()).unwrap_or(i64::MAX));
-        let share = self.share(inner.streams.len());
+        let share = self.share(inner.held());
         if share != inner.ring_bytes_max {
             inner.ring_bytes_max = share;
             for stream in inner.streams.values() {
                 stream.set_bytes_max(share);
             }
+            for stream in inner.aside.iter().filter_map(Weak::upgrade) {
+                stream.set_bytes_max(share);
+            }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_aside_is_found_by_nobody_and_counts_as_long_as_it_is_held() {
+        let limits = RegistryLimits {
+            streams_max: 2,
+            budget_bytes: 8 << 20,
+            ring: RingLimits::default(),
+        };
+        let metrics = Arc::new(HubMetrics::register(&prometheus::Registry::new()).unwrap());
+        let registry = Registry::new(limits, metrics);
+        let (key, other) = (
+            "default/live/room".parse().unwrap(),
+            "default/live/other".parse().unwrap(),
+        );
+        let aside = registry.aside(&key).unwrap();
+        assert!(registry.get(&key).is_none());
+        let named = registry.get_or_create(&key).unwrap();
+        assert!(!Arc::ptr_eq(&aside, &named));
+        assert_eq!(
+            registry.get_or_create(&other).unwrap_err(),
+            RegistryError::TooManyStreams(2)
+        );
+        drop(aside);
+        registry.get_or_create(&other).unwrap();
+        assert_eq!(
+            registry.aside(&key).unwrap_err(),
+            RegistryError::TooManyStreams(2)
+        );
     }
 }
