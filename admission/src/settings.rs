@@ -22,6 +22,8 @@ pub enum OnDuplicate {
     Replace,
     /// The one that is on stays.
     Refuse,
+    /// The one that is on stays as long as it has media, and the newcomer stands by to go on in its place.
+    Backup,
 }
 
 /// Overrides for one admitted publish or play; `None` leaves what the configuration says.

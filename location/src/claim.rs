@@ -3,6 +3,8 @@
 mod client;
 mod server;
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 pub use self::client::{ClaimError, Origins};
@@ -20,6 +22,24 @@ pub enum OnDuplicate {
     Replace,
     /// The session that is on stays.
     Refuse,
+    /// The session that is on stays as long as it has tags, and the newcomer stands by to go on in its place.
+    Backup,
+}
+
+/// What a claim says of a publisher that stands by already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// How long ago the keyframe came with which it would begin. `None`: it only asks who is on.
+    pub ready: Option<Duration>,
+}
+
+/// Who is on while a publisher stands by.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OnAir {
+    /// The ingress of the session that is on; `None` if none is.
+    pub ingress: Option<Endpoint>,
+    /// How long ago the stream's newest tag came, as far as the origin knows.
+    pub silent: Option<Duration>,
 }
 
 /// "Be the home of this session."
@@ -39,6 +59,8 @@ pub struct Claim {
     pub on_duplicate: OnDuplicate,
     /// Where the stream's time stood, as far as the ingress knows.
     pub last: Option<Seen>,
+    /// The publisher stands by already ([`OnDuplicate::Backup`]).
+    pub standing: Option<Standing>,
 }
 
 /// A home's answer to a claim.
@@ -65,6 +87,8 @@ pub enum Verdict {
         /// That term.
         term: u64,
     },
+    /// The publisher is to stand by.
+    StandsBy(OnAir),
 }
 
 /// "Your session is over."
@@ -80,4 +104,6 @@ pub struct Release {
     pub code: String,
     /// The sentence for the publisher.
     pub reason: String,
+    /// The publisher may stay, and stands by from now on.
+    pub stands_by: bool,
 }

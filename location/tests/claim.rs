@@ -11,7 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use headwater_location::claim::{
-    Claim, ClaimError, ClaimHandler, OnDuplicate, Origins, Release, Verdict, routes,
+    Claim, ClaimError, ClaimHandler, OnAir, OnDuplicate, Origins, Release, Standing, Verdict,
+    routes,
 };
 use headwater_location::{Endpoint, Seen};
 use headwater_process::net;
@@ -72,6 +73,9 @@ fn claim(stream: &str) -> Claim {
             stream_dts_ms: -3,
             unix_ms: 4,
         }),
+        standing: Some(Standing {
+            ready: Some(Duration::from_millis(5)),
+        }),
     }
 }
 
@@ -88,6 +92,11 @@ async fn a_claim_arrives_as_it_was_sent_and_so_does_the_verdict() {
             text: "somebody else is on".to_owned(),
         },
         Verdict::Stale { term: 10 },
+        Verdict::StandsBy(OnAir {
+            ingress: Some(claim("room").ingress),
+            silent: Some(Duration::from_millis(6)),
+        }),
+        Verdict::StandsBy(OnAir::default()),
     ] {
         let (address, mut heard) = serve(verdict.clone()).await;
         let origins = Origins::new();
@@ -102,6 +111,7 @@ async fn a_claim_arrives_as_it_was_sent_and_so_does_the_verdict() {
             term: 11,
             code: "NetStream.Publish.BadName".to_owned(),
             reason: "replaced".to_owned(),
+            stands_by: true,
         };
         origins.release(&address, &release, SOON).await.unwrap();
         assert_eq!(heard.recv().await.unwrap(), format!("{release:?}"));

@@ -25,8 +25,9 @@ documented! {
         pub rtmps_listen: String,
         /// The address of the internal port, where other roles pull and claim streams: keep it off the public network.
         pub internal_listen: String,
-        /// Who has a name that a second publisher wants: `replace` (the newest) or `refuse` (the one that is on). A
-        /// publisher from the same network address always replaces itself.
+        /// Who has a name that a second publisher wants: `replace` (the newest), `refuse` (the one that is on) or `backup`
+        /// (the one that is on, and the newcomer stands by: viewers go on with it when the other has ended or has sent
+        /// nothing for 500 ms). Without `backup`, a publisher from the same network address always replaces itself.
         #[serde(deserialize_with = "on_duplicate")]
         pub on_duplicate: OnDuplicate,
         /// RTMP connections at once, in all.
@@ -307,16 +308,14 @@ fn on_duplicate<'de, D: Deserializer<'de>>(deserializer: D) -> Result<OnDuplicat
         type Value = OnDuplicate;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("`replace` or `refuse`")
+            f.write_str("`replace`, `refuse` or `backup`")
         }
 
         fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<OnDuplicate, E> {
             match text {
                 "replace" => Ok(OnDuplicate::Replace),
                 "refuse" => Ok(OnDuplicate::Refuse),
-                "backup" => Err(E::custom(
-                    "`backup` is not there yet: use `replace` or `refuse`",
-                )),
+                "backup" => Ok(OnDuplicate::Backup),
                 _ => Err(E::invalid_value(serde::de::Unexpected::Str(text), &self)),
             }
         }
@@ -367,17 +366,21 @@ mod tests {
     }
 
     #[test]
-    fn on_duplicate_is_one_of_two_words() {
+    fn on_duplicate_is_one_of_three_words() {
         let read = |word: &str| {
             serde_json::from_str::<OriginConfig>(&format!(r#"{{"on_duplicate": "{word}"}}"#))
         };
-        assert_eq!(read("refuse").unwrap().on_duplicate, OnDuplicate::Refuse);
-        for (word, says) in [
-            ("backup", "`backup` is not there yet"),
-            ("both", "expected `replace` or `refuse`"),
+        for (word, rule) in [
+            ("replace", OnDuplicate::Replace),
+            ("refuse", OnDuplicate::Refuse),
+            ("backup", OnDuplicate::Backup),
         ] {
-            let error = read(word).unwrap_err().to_string();
-            assert!(error.contains(says), "{error}");
+            assert_eq!(read(word).unwrap().on_duplicate, rule);
         }
+        let error = read("both").unwrap_err().to_string();
+        assert!(
+            error.contains("expected `replace`, `refuse` or `backup`"),
+            "{error}"
+        );
     }
 }

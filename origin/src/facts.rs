@@ -1,10 +1,13 @@
 //! What `/streams` says of the streams of an origin.
 
-use headwater_hub::{Codecs, HeaderSlot, Liveness, Stream};
+use std::time::Duration;
+
+use headwater_hub::{Codecs, Facts, HeaderSlot, Liveness, Stream};
 use headwater_media::{UplinkHealth, script};
 use headwater_process::clock;
 use serde::Serialize;
 
+use crate::ingest::{Backup, Publisher};
 use crate::shared::Shared;
 
 /// One stream.
@@ -14,7 +17,8 @@ pub struct StreamFacts {
     pub key: String,
     /// `waiting`, `live`, `ended` or `closed`.
     pub state: &'static str,
-    /// What this origin is to the stream: `ingress`, `home`, `ingress+home`, or `past`.
+    /// What this origin is to the stream: `ingress`, `home`, `ingress+home`, `past`, or `backup` for one that stands
+    /// by to publish it.
     pub role: &'static str,
     /// The publish session.
     pub epoch: u64,
@@ -61,9 +65,9 @@ pub struct UplinkFacts {
     pub gaps: u64,
     /// Jumps of the publisher's clock.
     pub jumps: u64,
-    /// Payload bytes of the session.
+    /// Payload bytes of the publisher.
     pub bytes: u64,
-    /// Tags of the session.
+    /// Tags of the publisher.
     pub tags: u64,
     /// Since the publish was accepted, in seconds.
     pub published_s: u64,
@@ -73,7 +77,17 @@ pub struct UplinkFacts {
 pub(crate) fn streams(shared: &Shared) -> Vec<StreamFacts> {
     let mut streams = shared.hub.streams();
     streams.sort_by(|a, b| a.key().cmp(b.key()));
-    streams.iter().map(|stream| of(shared, stream)).collect()
+    let mut facts: Vec<StreamFacts> = streams.iter().map(|stream| of(shared, stream)).collect();
+    facts.extend(
+        shared
+            .backups
+            .all()
+            .iter()
+            .map(|it| standing_by(shared, it)),
+    );
+    // A stream comes before who stands by for it.
+    facts.sort_by(|a, b| a.key.cmp(&b.key));
+    facts
 }
 
 fn of(shared: &Shared, stream: &Stream) -> StreamFacts {
@@ -85,12 +99,6 @@ fn of(shared: &Shared, stream: &Stream) -> StreamFacts {
         .homes
         .get(stream.key())
         .filter(|home| home.epoch == epoch);
-    let metadata = facts
-        .headers
-        .get(HeaderSlot::Metadata)
-        .and_then(|tag| script::facts(&tag.payload))
-        .unwrap_or_default();
-    let Codecs { video, audio } = Codecs::of(stream);
     let me = &shared.me.member;
     let ingress = session
         .as_ref()
@@ -99,8 +107,6 @@ fn of(shared: &Shared, stream: &Stream) -> StreamFacts {
     let placed = session.as_ref().map(|session| session.placed().home);
     let at_home = home.as_ref().map(|_| me.clone()).or(placed);
     StreamFacts {
-        key: stream.key().to_string(),
-        state: state(facts.progress.liveness),
         role: match (&session, &home) {
             (Some(_), Some(_)) => "ingress+home",
             (Some(_), None) => "ingress",
@@ -109,6 +115,48 @@ fn of(shared: &Shared, stream: &Stream) -> StreamFacts {
         },
         epoch,
         term: facts.progress.term,
+        ingress: ingress.map(ToString::to_string),
+        home: at_home.map(|home| home.to_string()),
+        ..media(
+            stream,
+            session.as_ref().map(|it| &*it.publisher),
+            &facts,
+            now,
+        )
+    }
+}
+
+/// A publisher that is not on the air.
+fn standing_by(shared: &Shared, backup: &Backup) -> StreamFacts {
+    let now = clock::now();
+    let facts = backup.stream.facts(now);
+    StreamFacts {
+        role: "backup",
+        ingress: Some(shared.me.member.to_string()),
+        home: Some(backup.home().to_string()),
+        ..media(&backup.stream, Some(&backup.publisher), &facts, now)
+    }
+}
+
+/// What is known of a stream by its tags and its publisher alone.
+fn media(
+    stream: &Stream,
+    publisher: Option<&Publisher>,
+    facts: &Facts,
+    now: Duration,
+) -> StreamFacts {
+    let metadata = facts
+        .headers
+        .get(HeaderSlot::Metadata)
+        .and_then(|tag| script::facts(&tag.payload))
+        .unwrap_or_default();
+    let Codecs { video, audio } = Codecs::of(stream);
+    StreamFacts {
+        key: stream.key().to_string(),
+        state: state(facts.progress.liveness),
+        role: "past",
+        epoch: 0,
+        term: 0,
         video,
         audio,
         size: metadata
@@ -118,32 +166,33 @@ fn of(shared: &Shared, stream: &Stream) -> StreamFacts {
         fps: facts.rates.video_per_second,
         bitrate: facts.rates.bits_per_second,
         gop_ms: facts.rates.gop_ms,
-        ingress: ingress.map(ToString::to_string),
-        home: at_home.map(|home| home.to_string()),
-        publisher: session.as_ref().map(|session| session.peer.to_string()),
-        encoder: metadata.encoder.or_else(|| session.as_ref()?.agent.clone()),
-        uplink: session.as_ref().map(|session| {
-            let uplink = session.uplink(now);
-            let UplinkHealth {
-                late_ms,
-                gaps,
-                jumps,
-            } = uplink.health;
-            let published_s = now.saturating_sub(session.began).as_secs();
-            UplinkFacts {
-                late_ms,
-                gaps,
-                jumps,
-                bytes: uplink.bytes,
-                tags: uplink.tags,
-                published_s,
-            }
-        }),
+        ingress: None,
+        home: None,
+        publisher: publisher.map(|publisher| publisher.peer.to_string()),
+        encoder: metadata.encoder.or_else(|| publisher?.agent.clone()),
+        uplink: publisher.map(|publisher| uplink(publisher, now)),
         ring_bytes: facts.ring_bytes,
         ring_tags: facts.ring_tags,
         gap_tags: facts.gap_tags,
         silent_ms: u64::try_from(now.saturating_sub(facts.last_push).as_millis())
             .unwrap_or(u64::MAX),
+    }
+}
+
+fn uplink(publisher: &Publisher, now: Duration) -> UplinkFacts {
+    let uplink = publisher.uplink(now);
+    let UplinkHealth {
+        late_ms,
+        gaps,
+        jumps,
+    } = uplink.health;
+    UplinkFacts {
+        late_ms,
+        gaps,
+        jumps,
+        bytes: uplink.bytes,
+        tags: uplink.tags,
+        published_s: now.saturating_sub(publisher.began).as_secs(),
     }
 }
 

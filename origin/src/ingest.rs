@@ -1,14 +1,19 @@
 //! Publishers: RTMP connections, who may publish, and where the stream's home is to be.
 
+mod backup;
 mod bitrate;
 mod connection;
 mod error;
 mod keeper;
+mod on_air;
 mod placing;
 mod publish;
+mod publisher;
 mod session;
 mod sessions;
+mod vigil;
 
+pub(crate) use backup::{Backup, Backups};
 pub(crate) use connection::serve;
-pub(crate) use session::Order;
+pub(crate) use publisher::{Order, Publisher};
 pub(crate) use sessions::Sessions;

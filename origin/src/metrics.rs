@@ -29,6 +29,9 @@ pub(crate) struct OriginMetrics {
     pub(crate) homes: IntGauge,
     claims: IntCounterVec,
     releases: IntCounterVec,
+    switches: IntCounterVec,
+    /// Publishers that stand by.
+    pub(crate) backups: IntGauge,
     /// Bytes read from publishers.
     pub(crate) received_bytes: IntCounter,
 }
@@ -80,6 +83,16 @@ impl OriginMetrics {
                 "Older sessions that were told of their end, by result.",
                 &["result"],
             )?,
+            switches: registry.counters(
+                "headwater_origin_backup_switches_total",
+                "Streams that went on with their backup (`on_duplicate: backup`), by what became of the publisher before: \
+                 `gone`, or `silent` for 500 ms.",
+                &["why"],
+            )?,
+            backups: registry.gauge(
+                "headwater_origin_backups",
+                "Publishers that stand by for the one that is on.",
+            )?,
             received_bytes: registry.counter(
                 "headwater_origin_received_bytes_total",
                 "Bytes read from RTMP connections.",
@@ -101,6 +114,12 @@ impl OriginMetrics {
 
     pub(crate) fn claim(&self, verdict: &'static str) {
         self.claims.with_label_values(&[verdict]).inc();
+    }
+
+    pub(crate) fn switched(&self, was_on: bool) {
+        self.switches
+            .with_label_values(&[if was_on { "silent" } else { "gone" }])
+            .inc();
     }
 
     pub(crate) fn released(&self, told: bool) {

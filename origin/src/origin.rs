@@ -20,7 +20,7 @@ use crate::config::OriginConfig;
 use crate::error::StartError;
 use crate::facts::{self, StreamFacts};
 use crate::home::Homes;
-use crate::ingest::{self, Order, Sessions};
+use crate::ingest::{self, Backups, Order, Sessions};
 use crate::internal::Internal;
 use crate::metrics::OriginMetrics;
 use crate::shared::Shared;
@@ -169,6 +169,7 @@ impl Origin {
             hosts,
             hub: Hub::new(config.registry_limits(), Arc::clone(&metrics.hub)),
             sessions: Sessions::default(),
+            backups: Backups::default(),
             homes: Homes::default(),
             origins: Origins::by(dialer.clone()),
             dialer: dialer.clone(),
@@ -286,7 +287,10 @@ async fn ask_to_go(shared: &Shared) {
             _ = members.wait_for(gives_up) => {}
         }
         for session in shared.sessions.all() {
-            session.order(Order::Reconnect);
+            session.publisher.order(Order::Reconnect);
+        }
+        for backup in shared.backups.all() {
+            backup.publisher.order(Order::Reconnect);
         }
         if shared.drain.is_serving() {
             drop(members.wait_for(|list| !gives_up(list)).await);

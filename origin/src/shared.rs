@@ -19,7 +19,7 @@ use tokio::sync::watch;
 
 use crate::config::OriginConfig;
 use crate::home::Homes;
-use crate::ingest::Sessions;
+use crate::ingest::{Backups, Sessions};
 use crate::metrics::OriginMetrics;
 
 /// How often the operators are told where streams' time stands.
@@ -34,6 +34,7 @@ pub(crate) struct Shared {
     pub(crate) hosts: VirtualHosts,
     pub(crate) hub: Hub,
     pub(crate) sessions: Sessions,
+    pub(crate) backups: Backups,
     pub(crate) homes: Homes,
     pub(crate) origins: Origins,
     pub(crate) dialer: Dialer,
@@ -171,8 +172,8 @@ impl Shared {
                 }
             }
             for session in self.sessions.all() {
-                if let Some(seen) = self.seen(&session.key) {
-                    reports.seen(&session.key, Part::Ingress, seen, 0);
+                if let Some(seen) = self.seen(&session.publisher.key) {
+                    reports.seen(&session.publisher.key, Part::Ingress, seen, 0);
                 }
             }
             self.homes.forget(clock::now());

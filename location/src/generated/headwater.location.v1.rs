@@ -450,10 +450,19 @@ pub struct ClaimRequest {
     /// Where the stream's time stood, as far as the ingress knows.
     #[prost(message, optional, tag = "7")]
     pub last: ::core::option::Option<Seen>,
+    /// The publisher stands by already.
+    #[prost(message, optional, tag = "8")]
+    pub standing: ::core::option::Option<Standing>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Standing {
+    /// How long ago the keyframe came with which it would begin. Not there: it only asks who is on.
+    #[prost(uint64, optional, tag = "1")]
+    pub ready_ms: ::core::option::Option<u64>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ClaimReply {
-    #[prost(oneof = "claim_reply::Verdict", tags = "1, 2, 3, 4")]
+    #[prost(oneof = "claim_reply::Verdict", tags = "1, 2, 3, 4, 5")]
     pub verdict: ::core::option::Option<claim_reply::Verdict>,
 }
 /// Nested message and enum types in `ClaimReply`.
@@ -468,7 +477,19 @@ pub mod claim_reply {
         Refused(super::Refused),
         #[prost(message, tag = "4")]
         Stale(super::Stale),
+        #[prost(message, tag = "5")]
+        StandsBy(super::StandsBy),
     }
+}
+/// Another session is on, or was until now: the publisher stands by.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StandsBy {
+    /// Of the session that is on; not there: none is.
+    #[prost(message, optional, tag = "1")]
+    pub ingress: ::core::option::Option<Endpoint>,
+    /// How long ago the stream's newest tag came, as far as the origin knows.
+    #[prost(uint64, optional, tag = "2")]
+    pub silent_ms: ::core::option::Option<u64>,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Accepted {
@@ -508,6 +529,9 @@ pub struct ReleaseRequest {
     pub code: ::prost::alloc::string::String,
     #[prost(string, tag = "5")]
     pub reason: ::prost::alloc::string::String,
+    /// The publisher may stay, and stands by from now on.
+    #[prost(bool, tag = "6")]
+    pub stands_by: bool,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ReleaseReply {}
@@ -612,6 +636,7 @@ pub enum OnDuplicate {
     Unspecified = 0,
     Replace = 1,
     Refuse = 2,
+    Backup = 3,
 }
 impl OnDuplicate {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -623,6 +648,7 @@ impl OnDuplicate {
             Self::Unspecified => "ON_DUPLICATE_UNSPECIFIED",
             Self::Replace => "ON_DUPLICATE_REPLACE",
             Self::Refuse => "ON_DUPLICATE_REFUSE",
+            Self::Backup => "ON_DUPLICATE_BACKUP",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -631,6 +657,7 @@ impl OnDuplicate {
             "ON_DUPLICATE_UNSPECIFIED" => Some(Self::Unspecified),
             "ON_DUPLICATE_REPLACE" => Some(Self::Replace),
             "ON_DUPLICATE_REFUSE" => Some(Self::Refuse),
+            "ON_DUPLICATE_BACKUP" => Some(Self::Backup),
             _ => None,
         }
     }

@@ -2,7 +2,9 @@
 
 use super::parts::{endpoint, key};
 use super::{WireError, optional_word, required, sentence, word};
-use crate::claim::{Claim, OnDuplicate, Release, Verdict};
+use std::time::Duration;
+
+use crate::claim::{Claim, OnAir, OnDuplicate, Release, Standing, Verdict};
 use crate::{Seen, proto};
 
 impl TryFrom<proto::ClaimRequest> for Claim {
@@ -20,9 +22,13 @@ impl TryFrom<proto::ClaimRequest> for Claim {
                     OnDuplicate::Replace
                 }
                 Ok(proto::OnDuplicate::Refuse) => OnDuplicate::Refuse,
+                Ok(proto::OnDuplicate::Backup) => OnDuplicate::Backup,
                 Err(_) => return Err(WireError::Meaningless("claim.on_duplicate")),
             },
             last: request.last.map(Seen::from),
+            standing: request.standing.map(|standing| Standing {
+                ready: standing.ready_ms.map(Duration::from_millis),
+            }),
         })
     }
 }
@@ -38,8 +44,12 @@ impl From<&Claim> for proto::ClaimRequest {
             on_duplicate: match claim.on_duplicate {
                 OnDuplicate::Replace => proto::OnDuplicate::Replace.into(),
                 OnDuplicate::Refuse => proto::OnDuplicate::Refuse.into(),
+                OnDuplicate::Backup => proto::OnDuplicate::Backup.into(),
             },
             last: claim.last.map(Into::into),
+            standing: claim.standing.map(|standing| proto::Standing {
+                ready_ms: standing.ready.map(millis),
+            }),
         }
     }
 }
@@ -60,6 +70,13 @@ impl TryFrom<proto::ClaimReply> for Verdict {
                 text: sentence(refused.text, "claim.text")?,
             },
             claim_reply::Verdict::Stale(stale) => Verdict::Stale { term: stale.term },
+            claim_reply::Verdict::StandsBy(on) => Verdict::StandsBy(OnAir {
+                ingress: on
+                    .ingress
+                    .map(|ingress| endpoint(Some(ingress), "claim.on"))
+                    .transpose()?,
+                silent: on.silent_ms.map(Duration::from_millis),
+            }),
         })
     }
 }
@@ -81,6 +98,10 @@ impl From<&Verdict> for proto::ClaimReply {
                 text: text.clone(),
             }),
             Verdict::Stale { term } => claim_reply::Verdict::Stale(proto::Stale { term: *term }),
+            Verdict::StandsBy(on) => claim_reply::Verdict::StandsBy(proto::StandsBy {
+                ingress: on.ingress.as_ref().map(Into::into),
+                silent_ms: on.silent.map(millis),
+            }),
         };
         proto::ClaimReply {
             verdict: Some(verdict),
@@ -98,6 +119,7 @@ impl TryFrom<proto::ReleaseRequest> for Release {
             term: request.term,
             code: word(request.code, "release.code")?,
             reason: sentence(request.reason, "release.reason")?,
+            stands_by: request.stands_by,
         })
     }
 }
@@ -110,6 +132,11 @@ impl From<&Release> for proto::ReleaseRequest {
             term: release.term,
             code: release.code.clone(),
             reason: release.reason.clone(),
+            stands_by: release.stands_by,
         }
     }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -34,6 +34,7 @@ impl TryFrom<proto::Policy> for Policy {
             Ok(proto::OnDuplicate::Unspecified) => None,
             Ok(proto::OnDuplicate::Replace) => Some(OnDuplicate::Replace),
             Ok(proto::OnDuplicate::Refuse) => Some(OnDuplicate::Refuse),
+            Ok(proto::OnDuplicate::Backup) => Some(OnDuplicate::Backup),
             Err(_) => return Err(WireError::Meaningless("policy.on_duplicate")),
         };
         Ok(Policy {
@@ -72,6 +73,7 @@ impl From<&Policy> for proto::Policy {
             .map_or(proto::OnDuplicate::Unspecified, |it| match it {
                 OnDuplicate::Replace => proto::OnDuplicate::Replace,
                 OnDuplicate::Refuse => proto::OnDuplicate::Refuse,
+                OnDuplicate::Backup => proto::OnDuplicate::Backup,
             });
         proto::Policy {
             name: policy.name.clone(),

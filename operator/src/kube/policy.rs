@@ -194,6 +194,8 @@ pub enum Duplicate {
     Replace,
     /// The one that is on stays.
     Refuse,
+    /// The one that is on stays as long as it has media, and the newcomer stands by to go on in its place.
+    Backup,
 }
 
 /// What the operator says of a policy.
@@ -272,6 +274,7 @@ impl StreamPolicySpec {
             on_duplicate: self.on_duplicate.map(|it| match it {
                 Duplicate::Replace => OnDuplicate::Replace,
                 Duplicate::Refuse => OnDuplicate::Refuse,
+                Duplicate::Backup => OnDuplicate::Backup,
             }),
             linger: self
                 .linger

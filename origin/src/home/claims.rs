@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use headwater_location::claim::{Claim, ClaimHandler, Release, Verdict};
+use headwater_location::claim::{Claim, ClaimHandler, OnAir, Release, Verdict};
 use headwater_location::{Carried, Part};
 use headwater_media::StreamKey;
 use headwater_media::rtmp::code;
@@ -30,9 +30,10 @@ impl ClaimHandler for Shared {
 impl Shared {
     /// Decides about a claim, of another member or of this one, and does what follows.
     pub(crate) fn take_claim(&self, claim: &Claim) -> Verdict {
+        let known = self.known(claim);
         let decision = self
             .homes
-            .decide(claim, self.known(claim), clock::now(), clock::unix_ms());
+            .decide(claim, known, clock::now(), clock::unix_ms());
         let (label, verdict) = match decision {
             // Its ingress looks for another home then, also where no operator tells of the drain.
             Decision::Again(home) if self.gives_up() && home.ingress.member != self.me.member => {
@@ -42,13 +43,24 @@ impl Shared {
                 self.report_home(&claim.key, &home);
                 ("again", accepted(&home))
             }
-            Decision::Taken { home, replaced } => {
+            Decision::Taken {
+                home,
+                replaced,
+                stood_by,
+            } => {
+                if stood_by {
+                    self.metrics.switched(replaced.is_some());
+                    tracing::info!(
+                        key = %claim.key, epoch = home.epoch, ingress = %home.ingress.member,
+                        why = if replaced.is_some() { "silent" } else { "gone" }, "the backup goes on"
+                    );
+                }
                 self.metrics
                     .homes
                     .set(i64::try_from(self.homes.len()).unwrap_or(i64::MAX));
                 self.report_home(&claim.key, &home);
                 if let Some(replaced) = replaced {
-                    self.release(&claim.key, replaced, &home);
+                    self.release(&claim.key, replaced, &home, stood_by);
                 }
                 if home.ingress.member != self.me.member
                     && let Some(shared) = self.myself()
@@ -56,6 +68,16 @@ impl Shared {
                     tokio::spawn(pull::keep(shared, claim.key.clone(), home.clone()));
                 }
                 ("accepted", accepted(&home))
+            }
+            Decision::StandsBy { ingress, silent } => {
+                let here = || known.is_ingress.then(|| self.me.clone());
+                let ingress = ingress.or_else(here);
+                let on = Verdict::StandsBy(OnAir { ingress, silent });
+                // One that stands by asks many times a second.
+                if claim.standing.is_some() {
+                    return on;
+                }
+                ("stands_by", on)
             }
             Decision::AtCap => ("at_cap", Verdict::AtCap),
             Decision::Refused(ruling) => {
@@ -83,14 +105,17 @@ impl Shared {
             .unwrap_or_default();
         // A gap of no time at all would show two tags at one moment.
         let at_least = Duration::from_millis(1);
-        let time = self
-            .hub
-            .last_shown(&claim.key, now)
-            .map(|(last, ago)| last + millis(ago.max(at_least)));
+        let shown = self.hub.last_shown(&claim.key, now);
+        let ready = claim.standing.and_then(|standing| standing.ready);
+        let time = shown.map(|(last, ago)| {
+            last + millis(ago.saturating_sub(ready.unwrap_or_default()).max(at_least))
+        });
         Known {
             highest: progress.epoch.max(progress.term),
             epoch: progress.epoch,
             time,
+            heard: shown.map(|(_, ago)| now.saturating_sub(ago)),
+            is_ingress: self.sessions.newest(&claim.key).is_some(),
             // A session whose ring is here already needs no more room.
             full: progress.epoch != claim.epoch
                 && (stream.is_none() && self.hub.len() >= self.config.max_streams
@@ -98,9 +123,11 @@ impl Shared {
         }
     }
 
-    /// Tells the ingress of `replaced` that `by` has taken its place.
-    fn release(&self, key: &StreamKey, replaced: Home, by: &Home) {
-        let reason = if replaced.publisher == by.publisher {
+    /// Tells the ingress of `replaced` that `by` has taken its place, which stood by until now or has just come.
+    fn release(&self, key: &StreamKey, replaced: Home, by: &Home, stood_by: bool) {
+        let reason = if stood_by {
+            "the backup goes on in place of this publisher"
+        } else if replaced.publisher == by.publisher {
             "this stream is published anew from the same address"
         } else {
             "another publisher has taken this stream over"
@@ -112,6 +139,7 @@ impl Shared {
             term: by.term,
             code: code::PUBLISH_BAD_NAME.to_owned(),
             reason: reason.to_owned(),
+            stands_by: stood_by,
         };
         if replaced.ingress.member == self.me.member {
             self.let_go(&release);
@@ -131,12 +159,14 @@ impl Shared {
         });
     }
 
-    /// Ends a session whose publisher is connected here.
+    /// Ends a session whose publisher is connected here, or takes it off the air.
     fn let_go(&self, release: &Release) {
         if let Some(session) = self.sessions.get(&release.key, release.epoch) {
-            session.order(Order::End {
-                code: release.code.clone(),
-                text: release.reason.clone(),
+            let (code, text) = (release.code.clone(), release.reason.clone());
+            session.publisher.order(if release.stands_by {
+                Order::StandBy { code, text }
+            } else {
+                Order::End { code, text }
             });
         }
     }

@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout};
 
 use super::error::End;
 use super::publish::{Connected, Publish};
-use super::session::Order;
+use super::publisher::Order;
 use crate::shared::Shared;
 
 /// What one read takes at most. A connection has no buffer of its own: it reads when there is something, into its
@@ -120,6 +120,16 @@ impl Connection {
                 Wake::Order(Some(Order::End { code, text })) => {
                     return Err(End::Released { code, text });
                 }
+                Wake::Order(Some(Order::StandBy { code, text })) => {
+                    if !self.publish.as_mut().is_some_and(Publish::stand_by) {
+                        return Err(End::Released { code, text });
+                    }
+                }
+                Wake::Order(Some(Order::GoOn(cue))) => {
+                    if let Some(publish) = &mut self.publish {
+                        publish.go_on(cue)?;
+                    }
+                }
                 Wake::Order(Some(Order::Reconnect)) => self.ask_to_reconnect(),
                 // The sender lives as long as the session.
                 Wake::Order(None) => return Err(End::Stopping),
@@ -189,7 +199,7 @@ impl Connection {
                     wire_ms,
                     payload,
                 } => {
-                    if let Some(publish) = &self.publish {
+                    if let Some(publish) = &mut self.publish {
                         publish.media(kind, wire_ms, payload)?;
                     }
                 }

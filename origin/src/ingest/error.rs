@@ -7,6 +7,8 @@ use headwater_hub::FeedError;
 use headwater_media::rtmp::{RtmpError, code};
 use thiserror::Error;
 
+use crate::shared::OpenError;
+
 /// Why a publish that was accepted, or a connection, ends.
 #[derive(Debug, Error)]
 pub(crate) enum End {
@@ -39,6 +41,9 @@ pub(crate) enum End {
     /// Another session has taken the stream.
     #[error("replaced: {0}")]
     Feed(#[from] FeedError),
+    /// It stood by, and could not go on when it was its turn.
+    #[error("cannot go on: {0}")]
+    Open(#[from] OpenError),
     /// The process ends.
     #[error("this origin stops")]
     Stopping,
@@ -56,6 +61,7 @@ impl End {
             End::Bitrate(_) => "bitrate",
             End::Released { .. } => "released",
             End::Feed(error) => error.reason(),
+            End::Open(_) => "open",
             End::Stopping => "stopping",
         }
     }
@@ -65,7 +71,7 @@ impl End {
         match self {
             End::Unpublished | End::Closed | End::Socket(_) | End::Unread(_) => None,
             End::Rtmp(error) => Some((code::PUBLISH_DENIED, error.to_string())),
-            End::Bitrate(_) => Some((code::PUBLISH_DENIED, self.to_string())),
+            End::Bitrate(_) | End::Open(_) => Some((code::PUBLISH_DENIED, self.to_string())),
             End::Released { code, text } => Some((code, text.clone())),
             End::Feed(_) => Some((
                 code::PUBLISH_BAD_NAME,

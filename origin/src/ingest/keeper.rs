@@ -10,7 +10,8 @@ use headwater_media::rtmp::code;
 use headwater_process::clock;
 
 use super::placing::{endpoint, here, verdict};
-use super::session::{Order, Placed, Session};
+use super::publisher::Order;
+use super::session::{Placed, Session};
 use crate::shared::Shared;
 
 /// How often a home elsewhere is asked whether it still is: one that was started anew has forgotten.
@@ -29,7 +30,7 @@ struct Keeper {
 
 /// Watches until the session's task ends it.
 pub(super) async fn keep(shared: Arc<Shared>, session: Arc<Session>, stream: Arc<Stream>) {
-    let mut follow = shared.locator.follow(&session.key);
+    let mut follow = shared.locator.follow(&session.publisher.key);
     let mut members = shared.locator.members();
     let mut wanted = session.wanted();
     let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + ASK_EVERY, ASK_EVERY);
@@ -94,7 +95,7 @@ impl Keeper {
 
     /// Raises the term above `higher`, at the same home: whoever has that lets go.
     async fn outbid(&mut self, home: MemberId, higher: u64) {
-        tracing::info!(key = %self.session.key, epoch = self.session.epoch, term = higher, "raising the term above another one");
+        tracing::info!(key = %self.session.publisher.key, epoch = self.session.epoch, term = higher, "raising the term above another one");
         let home = Source {
             address: endpoint(&self.shared, &home).map_or_else(String::new, |known| known.address),
             member: home,
@@ -104,7 +105,7 @@ impl Keeper {
         match self.claim_at(&home, term).await {
             Some(Verdict::Accepted { term, .. }) => self.moved(home, term),
             Some(Verdict::Stale { term: higher }) => self.fenced(higher),
-            Some(Verdict::Refused { .. } | Verdict::AtCap) | None => {
+            Some(Verdict::Refused { .. } | Verdict::AtCap | Verdict::StandsBy(_)) | None => {
                 self.replace(home.member, "it does not take a higher term")
                     .await;
             }
@@ -112,8 +113,8 @@ impl Keeper {
     }
 
     fn fenced(&self, term: u64) {
-        tracing::info!(key = %self.session.key, epoch = self.session.epoch, term, "session fenced by a higher term");
-        self.session.order(Order::End {
+        tracing::info!(key = %self.session.publisher.key, epoch = self.session.epoch, term, "session fenced by a higher term");
+        self.session.publisher.order(Order::StandBy {
             code: code::PUBLISH_BAD_NAME.to_owned(),
             text: "another publisher has taken this stream over".to_owned(),
         });
@@ -162,7 +163,7 @@ impl Keeper {
                 }
             }
             Some(Verdict::Stale { term }) => self.fenced(term),
-            Some(Verdict::Refused { .. } | Verdict::AtCap) => {
+            Some(Verdict::Refused { .. } | Verdict::AtCap | Verdict::StandsBy(_)) => {
                 self.replace(home, "it has the session no longer").await
             }
             None => {
@@ -188,15 +189,15 @@ impl Keeper {
         match self.claim_at(&candidate, term).await {
             Some(Verdict::Accepted { term, .. }) => self.moved(candidate, term),
             Some(Verdict::Stale { term: higher }) => self.fenced(higher),
-            Some(Verdict::Refused { .. } | Verdict::AtCap) | None => {
-                tracing::info!(key = %self.session.key, home = %candidate.member, "a move that was asked for is declined");
+            Some(Verdict::Refused { .. } | Verdict::AtCap | Verdict::StandsBy(_)) | None => {
+                tracing::info!(key = %self.session.publisher.key, home = %candidate.member, "a move that was asked for is declined");
             }
         }
     }
 
     /// Finds another home than `lost`, under a higher term. Viewers pull from here meanwhile.
     async fn replace(&mut self, lost: MemberId, why: &'static str) {
-        tracing::info!(key = %self.session.key, epoch = self.session.epoch, home = %lost, why, "looking for another home");
+        tracing::info!(key = %self.session.publisher.key, epoch = self.session.epoch, home = %lost, why, "looking for another home");
         self.missed = 0;
         self.session.homeless();
         loop {
@@ -205,7 +206,7 @@ impl Keeper {
             let placement = self
                 .shared
                 .locator
-                .place(&self.session.key, self.session.epoch, &exclude)
+                .place(&self.session.publisher.key, self.session.epoch, &exclude)
                 .await;
             if let Ok(placement) = &placement
                 && let Some(newer) = &placement.existing
@@ -224,7 +225,8 @@ impl Keeper {
                         return self.moved(candidate, term);
                     }
                     Some(Verdict::Stale { term: higher }) => return self.fenced(higher),
-                    Some(Verdict::Refused { .. } | Verdict::AtCap) | None => {}
+                    Some(Verdict::Refused { .. } | Verdict::AtCap | Verdict::StandsBy(_))
+                    | None => {}
                 }
             }
             tokio::time::sleep(RETRY).await;
@@ -233,7 +235,7 @@ impl Keeper {
 
     fn moved(&self, to: Source, term: u64) {
         let (home, me) = (to.member, &self.shared.me.member);
-        tracing::info!(key = %self.session.key, epoch = self.session.epoch, %home, term, "the session has a new home");
+        tracing::info!(key = %self.session.publisher.key, epoch = self.session.epoch, %home, term, "the session has a new home");
         let was_here = self.session.placed().home == *me;
         let successor = (home != *me).then_some(to.address);
         let leaves = was_here && successor.is_some();
@@ -241,7 +243,8 @@ impl Keeper {
         self.stream.raise_term(term);
         self.shared.report_ingress(&self.session);
         if leaves {
-            self.shared.home_over(&self.session.key, self.session.epoch);
+            self.shared
+                .home_over(&self.session.publisher.key, self.session.epoch);
         }
     }
 
@@ -258,14 +261,15 @@ impl Keeper {
 
     fn claim(&self, term: u64) -> Claim {
         Claim {
-            key: self.session.key.clone(),
+            key: self.session.publisher.key.clone(),
             epoch: self.session.epoch,
             term,
             ingress: self.shared.me.clone(),
-            publisher: self.session.peer.ip().to_string(),
+            publisher: self.session.publisher.peer.ip().to_string(),
             // The session is on: another one ends it by its own claim only.
             on_duplicate: OnDuplicate::Replace,
             last: None,
+            standing: None,
         }
     }
 }

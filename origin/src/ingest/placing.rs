@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use headwater_location::claim::{Claim, OnDuplicate, Verdict};
+use headwater_location::claim::{Claim, OnAir, OnDuplicate, Standing, Verdict};
 use headwater_location::{Endpoint, MemberId, Placement, Seen, Source, term};
 use headwater_media::rtmp::code;
 use headwater_media::{Dts, StreamKey};
@@ -20,11 +20,25 @@ const ROUNDS: usize = 2;
 const STALE_MAX: usize = 3;
 
 /// A publish that may begin.
-#[derive(Clone, Debug)]
-pub(super) struct Granted {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Granted {
     pub(super) epoch: u64,
     pub(super) placed: Placed,
     pub(super) dts_offset: Dts,
+}
+
+/// What became of one who wants to publish.
+#[derive(Clone, Debug)]
+pub(super) enum Placing {
+    /// It may begin.
+    Granted(Granted),
+    /// Another session is on: it stands by.
+    Behind {
+        /// Who says so, and is to be asked when that changes.
+        home: Endpoint,
+        /// Who is on.
+        on: OnAir,
+    },
 }
 
 /// Who wants to publish what.
@@ -34,11 +48,15 @@ pub(super) struct Wanted<'a> {
     /// The network address, without its port.
     pub(super) publisher: String,
     pub(super) on_duplicate: OnDuplicate,
+    /// It stands by already, and begins with a tag that came at this time of the process's clock.
+    pub(super) ready: Option<Duration>,
+    /// Who is not to be asked.
+    pub(super) exclude: Option<MemberId>,
 }
 
 /// One candidate's answer.
 enum Answer {
-    Granted(Granted),
+    Placed(Placing),
     Refused(Refused),
     /// It does not take the stream, or does not answer.
     Next,
@@ -69,7 +87,7 @@ impl Numbers {
 }
 
 /// Finds the home of a new session.
-pub(super) async fn place(shared: &Shared, wanted: Wanted<'_>) -> Result<Granted, Refused> {
+pub(super) async fn place(shared: &Shared, wanted: Wanted<'_>) -> Result<Placing, Refused> {
     let progress = shared
         .hub
         .get(wanted.key)
@@ -77,7 +95,7 @@ pub(super) async fn place(shared: &Shared, wanted: Wanted<'_>) -> Result<Granted
         .unwrap_or_default();
     let mut numbers = Numbers::above(progress.epoch.max(progress.term));
     let mut last = shared.seen(wanted.key);
-    let mut exclude: Vec<MemberId> = Vec::new();
+    let mut exclude: Vec<MemberId> = wanted.exclude.iter().cloned().collect();
     for _ in 0..ROUNDS {
         let candidates = match shared
             .locator
@@ -97,7 +115,7 @@ pub(super) async fn place(shared: &Shared, wanted: Wanted<'_>) -> Result<Granted
         let asked = exclude.len();
         for candidate in candidates {
             match ask(shared, &wanted, &mut numbers, last, &candidate).await {
-                Answer::Granted(granted) => return Ok(granted),
+                Answer::Placed(placing) => return Ok(placing),
                 Answer::Refused(refused) => return Err(refused),
                 Answer::Next => exclude.push(candidate.member),
             }
@@ -108,7 +126,7 @@ pub(super) async fn place(shared: &Shared, wanted: Wanted<'_>) -> Result<Granted
     }
     // Nobody takes it. A publisher that is here and can be served is served.
     match ask(shared, &wanted, &mut numbers, last, &here(shared)).await {
-        Answer::Granted(granted) => Ok(granted),
+        Answer::Placed(placing) => Ok(placing),
         Answer::Refused(refused) => Err(refused),
         Answer::Next => Err(Refused {
             reason: "no_home",
@@ -146,6 +164,9 @@ async fn ask(
             publisher: wanted.publisher.clone(),
             on_duplicate: wanted.on_duplicate,
             last,
+            standing: wanted.ready.map(|arrived| Standing {
+                ready: Some(clock::now().saturating_sub(arrived)),
+            }),
         };
         match verdict(shared, candidate, &claim).await {
             Some(Verdict::Accepted {
@@ -156,11 +177,11 @@ async fn ask(
                     term,
                     home: candidate.member.clone(),
                 };
-                return Answer::Granted(Granted {
+                return Answer::Placed(Placing::Granted(Granted {
                     epoch,
                     placed,
                     dts_offset: Dts(dts_offset_ms),
-                });
+                }));
             }
             Some(Verdict::Refused { reason, text }) => {
                 return Answer::Refused(Refused {
@@ -168,6 +189,13 @@ async fn ask(
                     code: code::PUBLISH_BAD_NAME,
                     text,
                 });
+            }
+            Some(Verdict::StandsBy(on)) => {
+                let home = Endpoint {
+                    member: candidate.member.clone(),
+                    address: candidate.address.clone(),
+                };
+                return Answer::Placed(Placing::Behind { home, on });
             }
             Some(Verdict::Stale { term }) => numbers.seen(term.max(epoch)),
             Some(Verdict::AtCap) | None => return Answer::Next,

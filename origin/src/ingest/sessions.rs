@@ -15,13 +15,16 @@ pub(crate) struct Sessions(Mutex<BTreeMap<(StreamKey, u64), Arc<Session>>>);
 
 impl Sessions {
     pub(crate) fn add(&self, session: &Arc<Session>) {
-        self.0
-            .lock()
-            .insert((session.key.clone(), session.epoch), Arc::clone(session));
+        self.0.lock().insert(
+            (session.publisher.key.clone(), session.epoch),
+            Arc::clone(session),
+        );
     }
 
     pub(crate) fn remove(&self, session: &Session) {
-        self.0.lock().remove(&(session.key.clone(), session.epoch));
+        self.0
+            .lock()
+            .remove(&(session.publisher.key.clone(), session.epoch));
     }
 
     pub(crate) fn get(&self, key: &StreamKey, epoch: u64) -> Option<Arc<Session>> {

@@ -21,7 +21,8 @@ pub(crate) struct Encoder {
     session: ClientSession,
     /// Sent in one piece with the `publish` command.
     pub(crate) ahead: Bytes,
-    next: u32,
+    /// The number of the next picture.
+    pub(crate) next: u32,
     /// All tags so far.
     pub(crate) sent: Vec<(TagKind, Bytes)>,
 }

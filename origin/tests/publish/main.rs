@@ -8,6 +8,7 @@
     reason = "what a test's own parts cannot do fails the test"
 )]
 
+mod backups;
 mod duplicates;
 mod encoder;
 mod hostile;

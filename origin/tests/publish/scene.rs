@@ -146,6 +146,29 @@ impl Scene {
         streams.into_iter().find(|stream| stream.key == key)
     }
 
+    /// Waits until so many publishers stand by at origin `index` for `live/{name}`, and gives what it says of them.
+    pub(crate) async fn standing_by(
+        &self,
+        index: usize,
+        name: &str,
+        count: usize,
+    ) -> Vec<StreamFacts> {
+        let key = format!("default/live/{name}");
+        let stand = async {
+            loop {
+                let mut streams = self.origins[index].origin.streams();
+                streams.retain(|stream| stream.key == key && stream.role == "backup");
+                if streams.len() == count {
+                    return streams;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(SOON, stand)
+            .await
+            .expect("so many stand by")
+    }
+
     /// Waits until what origin `index` says of `live/{name}` is as wanted.
     pub(crate) async fn until(
         &self,

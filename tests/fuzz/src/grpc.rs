@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use headwater_location::claim::{Claim, OnDuplicate, Release, Verdict};
+use headwater_location::claim::{Claim, OnAir, OnDuplicate, Release, Standing, Verdict};
 use headwater_location::{
     Down, Endpoint, Existing, Heartbeat, LocateReply, LocateRequest, Member, Members, Order, Part,
     PlaceReply, PlaceRequest, Report, Role, Seen, Site, Source, Sources, StreamReport, Up,
@@ -173,6 +173,7 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
                 publisher: "192.0.2.1".to_owned(),
                 on_duplicate: OnDuplicate::Refuse,
                 last: Some(seen),
+                standing: Some(Standing::default()),
             })
             .encode_to_vec(),
         ),
@@ -198,6 +199,10 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
             .encode_to_vec(),
         ),
         (
+            7,
+            proto::ClaimReply::from(&Verdict::StandsBy(OnAir::default())).encode_to_vec(),
+        ),
+        (
             8,
             proto::ReleaseRequest::from(&Release {
                 key,
@@ -205,6 +210,7 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
                 term: 2,
                 code: "c".to_owned(),
                 reason: "r".to_owned(),
+                stands_by: true,
             })
             .encode_to_vec(),
         ),
