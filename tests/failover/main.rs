@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by it")]
 
+mod backups;
 mod drain;
 mod each_once;
 mod edges;

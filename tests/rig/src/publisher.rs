@@ -95,6 +95,7 @@ pub struct Progress {
 #[derive(Debug)]
 pub struct Publisher {
     progress: watch::Receiver<Progress>,
+    stopped: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
 
@@ -174,14 +175,34 @@ impl Publisher {
         epoch: Instant,
     ) -> Publisher {
         let (sender, progress) = watch::channel(Progress::default());
-        let target = target.clone();
+        let stopped = watch::Sender::new(false);
+        let (target, stops) = (target.clone(), stopped.subscribe());
         let task = tokio::spawn(async move {
-            let end = publish(&target, tags, epoch, &sender)
+            let end = publish(&target, tags, epoch, &sender, stops)
                 .await
                 .map_err(|error| format!("{error:#}"));
             sender.send_modify(|progress| progress.end = Some(end));
         });
-        Publisher { progress, task }
+        Publisher {
+            progress,
+            stopped,
+            task,
+        }
+    }
+
+    /// Cuts its connection, as the end of its process does.
+    pub fn kill(&self) {
+        self.task.abort();
+    }
+
+    /// Sends nothing from now on, on a connection that stays: as a process that is stopped (SIGSTOP).
+    pub fn stop(&self) {
+        self.stopped.send_replace(true);
+    }
+
+    /// Sends again, first all that is due by now.
+    pub fn cont(&self) {
+        self.stopped.send_replace(false);
     }
 
     /// As it stands.
@@ -222,6 +243,7 @@ async fn publish(
     tags: impl Iterator<Item = Tag>,
     epoch: Instant,
     progress: &watch::Sender<Progress>,
+    mut stops: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
     let config = ClientConfig::new(&target.address, &target.app, &target.stream);
     let mut session = ClientSession::publish(config, target.kind)?;
@@ -255,6 +277,7 @@ async fn publish(
             }
         }
         while let Some(began) = started
+            && !*stops.borrow_and_update()
             && let Some(tag) = tags.next_if(|tag| due(tag) <= began.elapsed())
         {
             session.send(tag.kind, tag.dts.wire_ms(), &tag.payload)?;
@@ -270,6 +293,7 @@ async fn publish(
             return Ok(socket.shutdown().await?);
         }
         let next = started
+            .filter(|_| !*stops.borrow())
             .zip(tags.peek())
             .map(|(began, tag)| began + due(tag));
         tokio::select! {
@@ -279,6 +303,7 @@ async fn publish(
                 session.input(buffer.get(..read).unwrap_or_default(), Duration::ZERO)?;
             }
             () = tokio::time::sleep_until(next.unwrap_or(epoch)), if next.is_some() => {}
+            Ok(()) = stops.changed() => {}
         }
     }
 }
