@@ -1,7 +1,7 @@
 //! An origin, put together: its ports, what its parts share, and its end.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use headwater_admission::Admission;
 use headwater_hub::Registry as Hub;
@@ -9,7 +9,8 @@ use headwater_location::claim::Origins;
 use headwater_location::{Endpoint, Locator, MemberList};
 use headwater_process::accept::{Acceptor, Closes};
 use headwater_process::admin::Admin;
-use headwater_process::drain::Drain;
+use headwater_process::clock;
+use headwater_process::drain::{Drain, Turns};
 use headwater_process::metrics::Registry;
 use headwater_process::net::{TcpListener, listen};
 use headwater_process::tls::{Dialer, Identities, Security};
@@ -20,7 +21,7 @@ use crate::config::OriginConfig;
 use crate::error::StartError;
 use crate::facts::{self, StreamFacts};
 use crate::home::Homes;
-use crate::ingest::{self, Backups, Order, Sessions};
+use crate::ingest::{self, Backups, Sessions};
 use crate::internal::Internal;
 use crate::metrics::OriginMetrics;
 use crate::shared::Shared;
@@ -179,6 +180,7 @@ impl Origin {
             metrics: metrics.clone(),
             weak: weak.clone(),
             spoken: watch::Sender::default(),
+            turns: OnceLock::new(),
             config,
         });
         let proxies = shared
@@ -274,28 +276,36 @@ async fn drained(shared: Arc<Shared>) {
     }
 }
 
-/// Asks each time that it begins to give its work up, until it never takes any again and has ended.
+/// Asks each time that it begins to give its work up, and as the process drains gives each one the turn at which it is
+/// cut if it stays; until the process has ended.
 async fn ask_to_go(shared: &Shared) {
     // It fails only without a sender, and the locator in `shared` has one.
     let mut members = shared.locator.members();
     let gives_up =
         |list: &Arc<MemberList>| list.get(&shared.me.member).is_some_and(|me| me.draining);
     loop {
+        let deadline = tokio::select! {
+            biased;
+            deadline = shared.drain.draining() => Some(deadline),
+            _ = members.wait_for(gives_up) => None,
+        };
+        let (sessions, backups) = (shared.sessions.all(), shared.backups.all());
+        if let Some(deadline) = deadline {
+            let count = sessions.len().saturating_add(backups.len());
+            let turns = || Turns::new(count, clock::now(), deadline);
+            shared.turns.get_or_init(turns);
+        }
+        let on_air = sessions.iter().map(|session| &session.publisher);
+        for publisher in on_air.chain(backups.iter().map(|backup| &backup.publisher)) {
+            publisher.order(shared.reconnect());
+        }
+        if deadline.is_some() {
+            return shared.drain.ended().await;
+        }
         tokio::select! {
             biased;
             _ = shared.drain.draining() => {}
-            _ = members.wait_for(gives_up) => {}
-        }
-        for session in shared.sessions.all() {
-            session.publisher.order(Order::Reconnect);
-        }
-        for backup in shared.backups.all() {
-            backup.publisher.order(Order::Reconnect);
-        }
-        if shared.drain.is_serving() {
-            drop(members.wait_for(|list| !gives_up(list)).await);
-        } else {
-            shared.drain.ended().await;
+            _ = members.wait_for(|list| !gives_up(list)) => {}
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What all parts of an origin share.
 
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use headwater_admission::Admission;
@@ -12,14 +12,14 @@ use headwater_location::policy::StreamSettings;
 use headwater_location::{Endpoint, Locator, Part, Seen};
 use headwater_media::{StreamKey, VirtualHosts};
 use headwater_process::clock;
-use headwater_process::drain::Drain;
+use headwater_process::drain::{Drain, Turns};
 use headwater_process::tls::Dialer;
 use thiserror::Error;
 use tokio::sync::watch;
 
 use crate::config::OriginConfig;
 use crate::home::Homes;
-use crate::ingest::{Backups, Sessions};
+use crate::ingest::{Backups, Order, Sessions};
 use crate::metrics::OriginMetrics;
 
 /// How often the operators are told where streams' time stands.
@@ -45,6 +45,8 @@ pub(crate) struct Shared {
     pub(crate) weak: Weak<Shared>,
     /// Connections that have spoken: the process lets them hear its last words.
     pub(crate) spoken: watch::Sender<usize>,
+    /// When publishers are cut who stay, as soon as the process drains.
+    pub(crate) turns: OnceLock<Turns>,
 }
 
 /// A connection that has spoken, until it is over.
@@ -82,6 +84,13 @@ impl Shared {
     /// Whether this origin gives its work up: the process ends, or an operator has ordered it.
     pub(crate) fn gives_up(&self) -> bool {
         !self.drain.is_serving() || self.locator.me().draining
+    }
+
+    /// What a publisher is told when this origin gives its work up.
+    pub(crate) fn reconnect(&self) -> Order {
+        Order::Reconnect {
+            stays_until: self.turns.get().map(Turns::take),
+        }
     }
 
     /// Begins a session of `key` here.

@@ -2,6 +2,7 @@
 
 mod holds;
 mod metrics;
+mod turns;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use tokio::sync::watch;
 
 pub use holds::Hold;
 use holds::Holds;
+pub use turns::Turns;
 
 use crate::{clock, documented};
 

@@ -57,6 +57,8 @@ struct Connection {
     connected: Connected,
     publish: Option<Publish>,
     published: bool,
+    /// Its turn to be cut, as the process drains and the publisher stays.
+    stays_until: Option<Duration>,
     _permit: Permit,
 }
 
@@ -87,6 +89,7 @@ impl Connection {
             connected: Connected::default(),
             publish: None,
             published: false,
+            stays_until: None,
             _permit: permit,
         }
     }
@@ -130,12 +133,20 @@ impl Connection {
                         publish.go_on(cue)?;
                     }
                 }
-                Wake::Order(Some(Order::Reconnect)) => self.ask_to_reconnect(),
+                Wake::Order(Some(Order::Reconnect { stays_until })) => {
+                    self.ask_to_reconnect();
+                    // Asked again, for another reason, it keeps the turn that it has.
+                    self.stays_until = self.stays_until.or(stays_until);
+                    alarm.as_mut().reset(self.deadline());
+                }
                 // The sender lives as long as the session.
                 Wake::Order(None) => return Err(End::Stopping),
                 Wake::Timeout => {
                     // Media puts its deadline off with every message; the alarm is moved only when it rings.
                     let now = clock::now();
+                    if self.stays_until.is_some_and(|at| at <= now) {
+                        return Err(End::Stopping);
+                    }
                     if self.rtmp.next_timeout().is_some_and(|at| at <= now) {
                         self.rtmp.on_timeout(now)?;
                     }
@@ -159,7 +170,8 @@ impl Connection {
     }
 
     fn deadline(&self) -> Instant {
-        clock::instant(self.rtmp.next_timeout().unwrap_or(Duration::MAX))
+        let next = self.rtmp.next_timeout().unwrap_or(Duration::MAX);
+        clock::instant(next.min(self.stays_until.unwrap_or(Duration::MAX)))
     }
 
     /// Reads once. The inner error is the peer's: what came before it is still to be acted upon.

@@ -44,7 +44,7 @@ pub(crate) enum End {
     /// It stood by, and could not go on when it was its turn.
     #[error("cannot go on: {0}")]
     Open(#[from] OpenError),
-    /// The process ends.
+    /// The process ends, or it drains and this publisher, who stays, has its turn.
     #[error("this origin stops")]
     Stopping,
 }

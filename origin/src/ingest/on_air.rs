@@ -10,7 +10,7 @@ use tokio::task::AbortHandle;
 
 use super::keeper;
 use super::placing::Granted;
-use super::publisher::{Order, Publisher};
+use super::publisher::Publisher;
 use super::session::Session;
 use crate::shared::{OpenError, Shared};
 
@@ -48,7 +48,7 @@ impl OnAir {
         shared.report_ingress(&session);
         if shared.gives_up() {
             // It began while this publisher was being placed.
-            publisher.order(Order::Reconnect);
+            publisher.order(shared.reconnect());
         }
         let keeper = tokio::spawn(keeper::keep(
             Arc::clone(shared),

@@ -32,7 +32,10 @@ pub(crate) enum Order {
     /// It stood by and is on the air from now on.
     GoOn(Cue),
     /// Ask the publisher to connect again, if it can be asked.
-    Reconnect,
+    Reconnect {
+        /// When whoever still stays is cut; `None`: this process goes on.
+        stays_until: Option<Duration>,
+    },
 }
 
 /// A publisher that is connected here.

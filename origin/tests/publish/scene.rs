@@ -33,8 +33,17 @@ impl Scene {
         Scene::with(1, |_| {}).await
     }
 
+    /// One that has `grace` once it drains.
+    pub(crate) async fn draining_in(grace: Duration) -> Scene {
+        Scene::start(1, |_| {}, grace).await
+    }
+
     /// `count` origins that know one another, each configured by `change`.
     pub(crate) async fn with(count: usize, change: impl Fn(&mut OriginConfig)) -> Scene {
+        Scene::start(count, change, Duration::from_secs(30)).await
+    }
+
+    async fn start(count: usize, change: impl Fn(&mut OriginConfig), grace: Duration) -> Scene {
         let mut config = OriginConfig {
             listen: "127.0.0.1:0".to_owned(),
             internal_listen: "127.0.0.1:0".to_owned(),
@@ -59,7 +68,7 @@ impl Scene {
         let mut origins = Vec::new();
         for (index, ports) in opened.into_iter().enumerate() {
             let registry = Registry::new().unwrap();
-            let drain = Drain::new(Duration::from_secs(30));
+            let drain = Drain::new(grace);
             let admin = Admin::new(registry.clone(), drain.clone());
             let location = LocationConfig {
                 members: members.clone(),

@@ -6,6 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use headwater_hop::EndReason;
 use headwater_media::{Dts, TagKind};
+use headwater_process::clock;
+use headwater_process::drain::Phase;
 use tokio::net::TcpStream;
 
 use crate::encoder::{Encoder, raw};
@@ -172,6 +174,40 @@ async fn a_drain_asks_publishers_to_go_and_serves_those_who_stay_until_it_ends()
     assert!(text.contains("connect again"), "{text}");
     drop((encoder, late));
     scene.origins[0].origin.clone().ended().await;
+}
+
+#[tokio::test]
+async fn publishers_who_stay_are_cut_one_by_one_before_the_grace_ends() {
+    const STAY: usize = 3;
+    let grace = Duration::from_secs(2);
+    let scene = Scene::draining_in(grace).await;
+    let mut stay = Vec::new();
+    for n in 0..STAY {
+        let mut encoder = scene.publish(0, &format!("room{n}")).await;
+        encoder.headers().await;
+        stay.push(encoder);
+    }
+    let begun = clock::now();
+    scene.origins[0].drain.begin();
+    let mut cuts = tokio::task::JoinSet::new();
+    for mut encoder in stay {
+        cuts.spawn(async move {
+            let (code, text) = encoder.ended().await.unwrap();
+            (code, text, clock::now())
+        });
+    }
+    // Nobody ends the process in this test: whoever hears of an end was cut for having stayed.
+    let mut earliest = begun + grace * 3 / 4;
+    while let Some(cut) = cuts.join_next().await {
+        let (code, text, at) = cut.unwrap();
+        assert_eq!(code, "NetConnection.Connect.Closed");
+        assert!(text.contains("connect again"), "{text}");
+        assert!(at >= earliest, "cut at {at:?}, before {earliest:?}");
+        // A fifth of the grace is shared by all of them.
+        earliest += grace / 5 / 3;
+    }
+    assert_eq!(scene.origins[0].drain.held(), 0);
+    assert!(scene.origins[0].drain.phase() < Phase::Ended);
 }
 
 #[tokio::test]
