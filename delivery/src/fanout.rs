@@ -3,6 +3,7 @@
 //! It is woken by the stream's first new tag after a rest, then by the tick; rtc viewers are served at every tag. Sockets
 //! that are full wake it one by one.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +28,11 @@ const JOINS_QUEUED: usize = 1_024;
 const SEATS_PER_TURN: usize = 256;
 /// How often a fan-out whose viewers are to go looks whom it can let go, though no tag comes.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+thread_local! {
+    /// Scratch memory for what one seat alone needs. A start-up burst makes it large, so streams do not have one each.
+    static OWN_RUN: RefCell<Run> = RefCell::default();
+}
 
 /// What all fan-outs of a role share.
 #[derive(Debug)]
@@ -68,7 +74,6 @@ impl Fanout {
             windows,
             needs: Needs::default(),
             rtc_seats: 0,
-            run: Run::default(),
             release,
         };
         tokio::spawn(hall.serve(queue, progress, releases));
@@ -96,7 +101,6 @@ struct Hall {
     windows: Windows,
     needs: Needs,
     rtc_seats: usize,
-    run: Run,
     release: Option<Arc<Release>>,
 }
 
@@ -308,7 +312,6 @@ impl Hall {
             seats,
             windows,
             settings,
-            run,
             ..
         } = self;
         let Some(Some(seat)) = seats.get_mut(number) else {
@@ -321,7 +324,7 @@ impl Hall {
             policy: &settings.policy,
         };
         let before = seat.bytes();
-        let turn = seat.write_own(&reading, run, now);
+        let turn = OWN_RUN.with_borrow_mut(|run| seat.write_own(&reading, run, now));
         settings.metrics.sent(seat.bytes().saturating_sub(before));
         if *seat.writer.dropped() != seat.dropped_counted {
             settings

@@ -1,5 +1,6 @@
 //! Windows: the new tags of a stream, encoded once for all viewers in step.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 
 use headwater_hub::{Cursor, LatePolicy, Ring};
@@ -51,12 +52,21 @@ const FORMATS: [Format; Format::COUNT] = [
     Format::FlvWebSocket,
 ];
 
+/// Only buffers of a usual window's size are worth keeping.
+const SPARE_MAX_BYTES: usize = 128 << 10;
+/// So many are kept.
+const SPARE_MAX: usize = 8;
+
+thread_local! {
+    /// Buffers for the next windows, of whichever stream: most have none open most of the time.
+    static SPARE: RefCell<Vec<Run>> = RefCell::default();
+}
+
 /// Builds windows and keeps those that some viewer in step has yet to send.
 #[derive(Debug)]
 pub struct Windows {
     leader: Cursor,
     open: VecDeque<Window>,
-    spare: Vec<Run>,
 }
 
 impl Windows {
@@ -65,7 +75,6 @@ impl Windows {
         Windows {
             leader: Cursor::follow(ring),
             open: VecDeque::new(),
-            spare: Vec::new(),
         }
     }
 
@@ -89,7 +98,7 @@ impl Windows {
             if !needed {
                 continue;
             }
-            let mut run = self.spare.pop().unwrap_or_default();
+            let mut run = SPARE.with_borrow_mut(Vec::pop).unwrap_or_default();
             let mut cursor = start.clone();
             run.extend(&mut cursor, ring, end, format, policy, usize::MAX);
             after = Some(cursor);
@@ -117,10 +126,14 @@ impl Windows {
         while let Some(window) = self.open.pop_front() {
             for mut run in window.runs.into_iter().flatten() {
                 run.clear();
-                // Only what is worth keeping: a few buffers of a usual window's size.
-                if self.spare.len() < Format::COUNT && run.bytes.capacity() <= 128 << 10 {
-                    self.spare.push(run);
+                if run.bytes.capacity() > SPARE_MAX_BYTES {
+                    continue;
                 }
+                SPARE.with_borrow_mut(|spare| {
+                    if spare.len() < SPARE_MAX {
+                        spare.push(run);
+                    }
+                });
             }
         }
     }

@@ -142,6 +142,9 @@ pub enum Heard {
     Alive,
 }
 
+/// What a connection reads at once. The first burst would let a buffer grow to ten times this, which is then kept.
+const READ_BYTES: usize = 16 << 10;
+
 type Connection = http1::Connection<TokioIo<tls::Wire>, Empty<Bytes>>;
 
 /// An answered pull. Dropping it closes the connection.
@@ -222,7 +225,9 @@ async fn ask(
     // A connection that refuses the option still carries the pull, later.
     drop(socket.set_nodelay(true));
     let asked = request.to_http(address, Empty::<Bytes>::new())?;
-    let (mut send, connection) = http1::handshake(TokioIo::new(socket))
+    let (mut send, connection) = http1::Builder::new()
+        .read_buf_exact_size(Some(READ_BYTES))
+        .handshake(TokioIo::new(socket))
         .await
         .map_err(PullError::of_connection)?;
     let mut connection = Some(Box::pin(connection));
