@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use headwater_process::clock;
+
 /// The shortest tick that is chosen.
 const TICK_MIN_MS: u64 = 5;
 /// The longest tick that is chosen.
@@ -10,12 +12,15 @@ const TICK_MAX_MS: u64 = 100;
 /// Writes a second that a process may make before the tick grows. A write costs about 10 µs on loopback, so this is
 /// about a tenth of a core.
 const WRITES_PER_SECOND: u64 = 10_000;
+/// What a stream costs at each tick beside its viewers' writes, in writes: its tags are read, and encoded once.
+const WRITES_PER_STREAM: u64 = 2;
 
 /// The process-wide tick.
 #[derive(Debug)]
 pub struct Cadence {
     fixed: Option<Duration>,
     viewers: AtomicUsize,
+    streams: AtomicUsize,
 }
 
 impl Cadence {
@@ -24,6 +29,7 @@ impl Cadence {
         Cadence {
             fixed,
             viewers: AtomicUsize::new(0),
+            streams: AtomicUsize::new(0),
         }
     }
 
@@ -37,21 +43,30 @@ impl Cadence {
         self.viewers.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// The tick now: the shortest with which all viewers together need no more than the allowed writes a second.
+    /// One more stream that has viewers.
+    pub fn began(&self) {
+        self.streams.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One of them less.
+    pub fn ended(&self) {
+        self.streams.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// The tick now: the shortest with which all streams and viewers together need no more than the allowed writes a
+    /// second.
     pub fn tick(&self) -> Duration {
         let viewers = self.viewers.load(Ordering::Relaxed) as u64;
-        let wanted_ms = viewers.saturating_mul(1_000) / WRITES_PER_SECOND;
+        let streams = self.streams.load(Ordering::Relaxed) as u64;
+        let writes = viewers.saturating_add(streams.saturating_mul(WRITES_PER_STREAM));
+        let wanted_ms = writes.saturating_mul(1_000) / WRITES_PER_SECOND;
         self.fixed
             .unwrap_or_else(|| Duration::from_millis(wanted_ms.clamp(TICK_MIN_MS, TICK_MAX_MS)))
     }
 
     /// The first moment after `now` that is a multiple of the tick, so that all streams share one wake-up.
     pub fn next_after(&self, now: Duration) -> Duration {
-        let tick_us = self.tick().as_micros().max(1);
-        let next_us = (now.as_micros() / tick_us)
-            .saturating_add(1)
-            .saturating_mul(tick_us);
-        Duration::from_micros(u64::try_from(next_us).unwrap_or(u64::MAX))
+        clock::next_multiple(now, self.tick())
     }
 }
 
@@ -60,21 +75,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_tick_grows_with_the_viewers_between_its_bounds() {
-        for (viewers, tick_ms) in [
-            (0, 5),
-            (50, 5),
-            (100, 10),
-            (500, 50),
-            (1_000, 100),
-            (20_000, 100),
+    fn the_tick_grows_with_viewers_and_streams_between_its_bounds() {
+        for (streams, viewers, tick_ms) in [
+            (0, 0, 5),
+            (0, 50, 5),
+            (0, 100, 10),
+            (0, 500, 50),
+            (0, 1_000, 100),
+            (0, 20_000, 100),
+            (1, 500, 50),
+            (200, 400, 80),
+            (200, 0, 40),
         ] {
             let cadence = Cadence::new(None);
+            (0..streams).for_each(|_| cadence.began());
             (0..viewers).for_each(|_| cadence.joined());
             assert_eq!(
                 cadence.tick(),
                 Duration::from_millis(tick_ms),
-                "{viewers} viewers"
+                "{streams} streams, {viewers} viewers"
             );
         }
     }

@@ -12,6 +12,7 @@ use headwater_process::clock;
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep_until;
 
+use crate::beat::Beat;
 use crate::cadence::Cadence;
 use crate::metrics::DeliveryMetrics;
 use crate::ready::ReadyQueue;
@@ -28,6 +29,9 @@ const JOINS_QUEUED: usize = 1_024;
 const SEATS_PER_TURN: usize = 256;
 /// How often a fan-out whose viewers are to go looks whom it can let go, though no tag comes.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// From this tick on a stream that is pulled may come by the tick too. At a shorter one, looking whether anything has come
+/// costs more than being woken for it.
+const PACED_FROM: Duration = Duration::from_millis(20);
 
 thread_local! {
     /// Scratch memory for what one seat alone needs. A start-up burst makes it large, so streams do not have one each.
@@ -64,6 +68,7 @@ impl Fanout {
         let progress = stream.subscribe();
         let windows = stream.with_ring(Windows::follow);
         let releases = settings.releases.subscribe();
+        settings.cadence.began();
         let release = releases.borrow().clone();
         let hall = Hall {
             stream,
@@ -112,7 +117,7 @@ impl Hall {
         mut releases: watch::Receiver<Option<Arc<Release>>>,
     ) {
         let mut woken = Vec::new();
-        let mut due = None;
+        let mut beat = Beat::default();
         let mut open = true;
         let mut look = None;
         while open || self.seated() > 0 {
@@ -120,15 +125,20 @@ impl Hall {
             // Biased: tags before sockets before newcomers, and the same order in every run of a simulation.
             tokio::select! {
                 biased;
-                () = until(due), if due.is_some() => {
-                    due = None;
+                () = until(beat.due()), if beat.due().is_some() => {
+                    beat.ticks(clock::now());
                     self.tick().await;
                 }
-                changed = progress.changed(), if due.is_none() || self.rtc_seats > 0 => {
+                changed = progress.changed(), if beat.due().is_none() || self.hears_each_change() => {
                     if changed.is_err() {
                         return;
                     }
-                    due = due.or_else(|| Some(self.settings.cadence.next_after(clock::now())));
+                    let now = clock::now();
+                    if beat.hears(&self.settings.cadence, self.is_paced(), now) {
+                        beat.ticks(now);
+                        self.tick().await;
+                        continue;
+                    }
                     if self.rtc_seats > 0 {
                         self.serve_rtc();
                     }
@@ -155,6 +165,23 @@ impl Hall {
         }
     }
 
+    /// Whether a change may have to be acted upon before the tick that is due.
+    fn hears_each_change(&self) -> bool {
+        self.rtc_seats > 0 || self.is_paced()
+    }
+
+    /// Whether tags come by the tick already.
+    fn is_paced(&self) -> bool {
+        self.rtc_seats == 0 && self.stream.pacing().is_paced()
+    }
+
+    /// Says to whoever feeds the stream when its viewers look.
+    fn say_when_viewers_look(&self) {
+        let tick = self.settings.cadence.tick();
+        let every = (self.rtc_seats == 0 && tick >= PACED_FROM).then_some(tick);
+        self.stream.pacing().want(every);
+    }
+
     fn seated(&self) -> usize {
         self.seats.len().saturating_sub(self.free.len())
     }
@@ -175,6 +202,7 @@ impl Hall {
             Mode::Rtc => self.rtc_seats = self.rtc_seats.saturating_add(1),
             Mode::Live => self.settings.cadence.joined(),
         }
+        self.say_when_viewers_look();
         if let Some(release) = &self.release {
             seat.is_to_leave(release.leave());
         }
@@ -216,6 +244,7 @@ impl Hall {
     }
 
     async fn tick(&mut self) {
+        self.say_when_viewers_look();
         self.close_window();
         let now = clock::now();
         // The end may have come with the last tags: nothing would wake the seats that have them for it again.
@@ -366,6 +395,7 @@ impl Drop for Hall {
         for number in 0..self.seats.len() {
             self.unseat(number, EndReason::Shutdown, clock::now());
         }
+        self.settings.cadence.ended();
     }
 }
 

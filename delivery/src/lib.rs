@@ -3,6 +3,7 @@
 //! Each window of new tags is encoded once for a stream and sent to every viewer in step ([`Windows`]). A viewer's
 //! [`Writer`] is a pure machine; [`Fanout`] is its shell over sockets, one task a stream.
 
+mod beat;
 mod cadence;
 mod fanout;
 mod format;

@@ -1,5 +1,7 @@
 //! Feeding a stream of the hub from a pull.
 
+use std::future::{Future as _, poll_fn};
+use std::task::Poll;
 use std::time::Duration;
 
 use headwater_hub::{FeedError, Opening, Stream};
@@ -63,6 +65,8 @@ pub struct Feed<'s> {
     opening: Opening,
     /// The headers in force before the next tag, as they come in.
     preface: Vec<Tag>,
+    /// Tags have come that readers have not been woken for.
+    unshown: bool,
 }
 
 impl<'s> Feed<'s> {
@@ -82,7 +86,37 @@ impl<'s> Feed<'s> {
             stream,
             opening,
             preface: Vec::new(),
+            unshown: false,
         })
+    }
+
+    /// Waits for what `pull` brings next. Before it waits, it wakes who reads the stream: once for all that came together.
+    ///
+    /// # Errors
+    /// As [`Pull::next`].
+    pub async fn hear(&mut self, pull: &mut Pull) -> Result<Heard, PullError> {
+        let pacing = self.stream.pacing();
+        pull.read_every(pacing.wanted());
+        let paced = pull.is_paced();
+        let mut next = std::pin::pin!(pull.next());
+        if let Some(heard) = poll_fn(|cx| match next.as_mut().poll(cx) {
+            Poll::Ready(heard) => Poll::Ready(Some(heard)),
+            Poll::Pending => Poll::Ready(None),
+        })
+        .await
+        {
+            return heard;
+        }
+        pacing.set_paced(paced);
+        self.show();
+        next.await
+    }
+
+    /// Wakes who reads the stream, if there is something new.
+    pub fn show(&mut self) {
+        if std::mem::take(&mut self.unshown) {
+            self.stream.show();
+        }
     }
 
     /// Takes one event; gives what is to be acted upon. `now` is the process's clock.
@@ -101,7 +135,8 @@ impl<'s> Feed<'s> {
                         &std::mem::take(&mut self.preface),
                     )?;
                 }
-                self.stream.push(epoch, sequence, tag, now)?;
+                self.stream.push_unshown(epoch, sequence, tag, now)?;
+                self.unshown = true;
             }
             Event::Heartbeat => {}
             Event::Ended(EndReason::PublisherLeft) => self.stream.end(epoch),
@@ -125,6 +160,13 @@ impl<'s> Feed<'s> {
     }
 }
 
+impl Drop for Feed<'_> {
+    fn drop(&mut self) {
+        self.stream.pacing().set_paced(false);
+        self.show();
+    }
+}
+
 /// Feeds `stream` from `pull` until that ends; says to `signal` what happens on the way.
 pub async fn run(pull: &mut Pull, stream: &Stream, mut signal: impl FnMut(Signal)) -> PullEnd {
     let mut feed = match Feed::open(stream, pull.head()) {
@@ -132,7 +174,7 @@ pub async fn run(pull: &mut Pull, stream: &Stream, mut signal: impl FnMut(Signal
         Err(error) => return PullEnd::Stale(error),
     };
     loop {
-        let event = match pull.next().await {
+        let event = match feed.hear(pull).await {
             Ok(Heard::Event(event)) => event,
             Ok(Heard::Suspect(silence)) => {
                 signal(Signal::Suspect(silence));

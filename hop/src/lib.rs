@@ -13,6 +13,7 @@ mod body;
 mod control;
 mod feed;
 mod head;
+mod looks;
 mod metrics;
 mod pull;
 mod receiver;

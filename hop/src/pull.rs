@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use headwater_media::flv::TAG_PAYLOAD_MAX_BYTES;
-use headwater_process::net::ConnectError;
+use headwater_process::clock;
+use headwater_process::net::{ConnectError, Pace};
 use headwater_process::tls::{self, Dialer};
 use http::{Response, StatusCode};
 use http_body::{Body, Frame};
@@ -20,6 +21,7 @@ use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, Sleep};
 
 use crate::head::{HeadError, PullHead};
+use crate::looks::Looks;
 use crate::metrics::{HopMetrics, Side};
 use crate::receiver::{Event, ReceiveError, Receiver};
 use crate::refusal::Refusal;
@@ -158,6 +160,7 @@ pub struct Pull {
     alarm: Pin<Box<Sleep>>,
     heard: Instant,
     suspect: bool,
+    looks: Looks,
     /// Why it has ended.
     end: Option<&'static str>,
     metrics: HopMetrics,
@@ -198,7 +201,7 @@ pub async fn connect_by(
     if let Err(error) = &answered {
         metrics.refused(Side::Pulling, error.reason());
     }
-    let (head, wire) = answered?;
+    let (head, wire, pace) = answered?;
     let now = Instant::now();
     metrics.pulling.inc();
     metrics.gap(Side::Pulling, head.gap);
@@ -210,6 +213,7 @@ pub async fn connect_by(
         alarm: Box::pin(tokio::time::sleep_until(now + limits.silence)),
         heard: now,
         suspect: false,
+        looks: Looks::new(pace, clock::at(now)),
         end: None,
         metrics: metrics.clone(),
     })
@@ -220,11 +224,12 @@ async fn ask(
     address: &str,
     request: &PullRequest,
     limits: &PullLimits,
-) -> Result<(PullHead, Wire), PullError> {
+) -> Result<(PullHead, Wire, Pace), PullError> {
     let socket = dialer.connect(address, limits.connect).await?;
     // A connection that refuses the option still carries the pull, later.
     drop(socket.set_nodelay(true));
     let asked = request.to_http(address, Empty::<Bytes>::new())?;
+    let pace = socket.pace();
     let (mut send, connection) = http1::Builder::new()
         .read_buf_exact_size(Some(READ_BYTES))
         .handshake(TokioIo::new(socket))
@@ -260,6 +265,7 @@ async fn ask(
             body: answer.into_body(),
             connection,
         },
+        pace,
     ))
 }
 
@@ -303,6 +309,18 @@ impl Pull {
         self.receiver.next_sequence()
     }
 
+    /// Reads from here on only at multiples of `every` on the process's clock, or again as soon as bytes come (`None`).
+    ///
+    /// What comes at a high rate, or right after the pull has begun, is read at once all the same.
+    pub fn read_every(&mut self, every: Option<Duration>) {
+        self.looks.every(every);
+    }
+
+    /// Whether what [`next`](Self::next) gave last was read at a multiple of what [`read_every`](Self::read_every) said.
+    pub fn is_paced(&self) -> bool {
+        self.looks.paced()
+    }
+
     /// Waits for what comes next. It may be dropped and called again: nothing is lost.
     ///
     /// # Errors
@@ -331,8 +349,10 @@ impl Pull {
                     // Trailers say nothing here.
                     let bytes = frame.into_data().unwrap_or_default();
                     self.metrics.received_bytes.inc_by(bytes.len() as u64);
+                    let bytes_taken = bytes.len();
                     self.receiver.feed(bytes);
                     self.heard = Instant::now();
+                    self.looks.took(bytes_taken, clock::at(self.heard));
                     if std::mem::take(&mut self.suspect) {
                         self.alarm.as_mut().reset(self.heard + self.silence);
                         return Ok(Heard::Alive);
@@ -350,10 +370,13 @@ impl Pull {
     /// The next frame (`Some(None)`: the body has ended), or `None` at the end of a silence.
     async fn wait(&mut self) -> Option<Option<Result<Frame<Bytes>, hyper::Error>>> {
         loop {
-            let wire = &mut self.wire;
+            self.looks.arrange();
+            let (wire, looks) = (&mut self.wire, &mut self.looks);
             tokio::select! {
                 biased;
                 frame = poll_fn(|cx| wire.poll_frame(cx)) => return Some(frame),
+                // Polled again, it reads what is there.
+                () = looks.due() => {}
                 () = self.alarm.as_mut(), if !self.suspect => {
                     let due = self.heard + self.silence;
                     if Instant::now() >= due {

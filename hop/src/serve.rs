@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use headwater_hub::{Progress, Stream};
+use headwater_hub::{AtOnce, Progress, Stream};
 use headwater_process::clock;
 use headwater_process::net::{Line, SocketOptions};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -148,6 +148,7 @@ fn stream_answer(
     settings.metrics.serving.inc();
     settings.metrics.gap(Side::Serving, begin.head.gap);
     let serving = Serving {
+        _at_once: stream.pacing().at_once(),
         stream,
         progress,
         sender,
@@ -191,6 +192,7 @@ struct Serving {
     /// Why it has ended.
     end: Option<&'static str>,
     metrics: HopMetrics,
+    _at_once: AtOnce,
 }
 
 enum Woken {

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use crate::limits::{RingLimits, StreamRules};
 use crate::meter::{Meter, Rates};
 use crate::metrics::HubMetrics;
+use crate::pacing::Pacing;
 use crate::ring::Ring;
 
 /// What a session brings along when it (or another path to it) is opened.
@@ -125,6 +126,7 @@ pub struct Stream {
     state: Mutex<State>,
     progress: watch::Sender<Progress>,
     source_silent: AtomicBool,
+    pacing: Pacing,
     metrics: Arc<HubMetrics>,
 }
 
@@ -166,6 +168,7 @@ impl Stream {
             }),
             progress: watch::Sender::new(Progress::default()),
             source_silent: AtomicBool::new(false),
+            pacing: Pacing::default(),
             metrics,
         }
     }
@@ -220,11 +223,33 @@ impl Stream {
         Ok(gap)
     }
 
-    /// Takes tag number `sequence` of session `epoch`.
+    /// Takes tag number `sequence` of session `epoch` and wakes who waits for it.
+    ///
+    /// # Errors
+    /// As [`Stream::push_unshown`].
+    pub fn push(
+        &self,
+        epoch: u64,
+        sequence: u64,
+        tag: Tag,
+        now: Duration,
+    ) -> Result<Pushed, FeedError> {
+        let pushed = self.push_unshown(epoch, sequence, tag, now)?;
+        self.show();
+        Ok(pushed)
+    }
+
+    /// Wakes who waits for the tags that have been pushed unshown.
+    pub fn show(&self) {
+        self.publish_progress(&mut self.state.lock());
+    }
+
+    /// Takes tag number `sequence` of session `epoch`. Nobody is woken for it before [`Stream::show`]: who has several
+    /// tags wakes readers once.
     ///
     /// # Errors
     /// [`FeedError::StaleEpoch`] if another session is on; [`FeedError::Hole`] if a tag before it is missing.
-    pub fn push(
+    pub fn push_unshown(
         &self,
         epoch: u64,
         sequence: u64,
@@ -260,7 +285,6 @@ impl Stream {
         let dts = state.ring.get(position).map_or(Dts(0), |e| e.at);
         state.meter.record(kind, size, keyframe, dts, now);
         self.metrics.received(kind, size);
-        self.publish_progress(&mut state);
         Ok(Pushed::Taken)
     }
 
@@ -326,6 +350,11 @@ impl Stream {
     /// Whether the source has fallen silent.
     pub fn source_silent(&self) -> bool {
         self.source_silent.load(Ordering::Relaxed)
+    }
+
+    /// How its readers and whoever feeds it keep step.
+    pub fn pacing(&self) -> &Pacing {
+        &self.pacing
     }
 
     fn publish_progress(&self, state: &mut State) {

@@ -44,6 +44,15 @@ pub fn instant(time: Duration) -> Instant {
     }
 }
 
+/// The first multiple of `period` after `now`: whoever keeps to multiples wakes together with others who do.
+pub fn next_multiple(now: Duration, period: Duration) -> Duration {
+    let period_us = period.as_micros().max(1);
+    let next_us = (now.as_micros() / period_us)
+        .saturating_add(1)
+        .saturating_mul(period_us);
+    Duration::from_micros(u64::try_from(next_us).unwrap_or(u64::MAX))
+}
+
 /// Milliseconds since the Unix epoch; 0 if the machine's clock stands before it.
 #[expect(
     clippy::disallowed_methods,

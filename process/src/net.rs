@@ -7,6 +7,7 @@ mod line;
 mod listener;
 mod lookup;
 mod options;
+mod paced;
 mod pipe;
 #[cfg(feature = "simulation")]
 mod simulated;
@@ -17,24 +18,27 @@ pub use line::{Line, Sealed};
 pub use listener::ListenError;
 pub use lookup::lookup;
 pub use options::SocketOptions;
+pub use paced::{Pace, Paced};
 pub use pipe::{PipeBroken, PipeEnd, PipeOutlet, pipe};
 
 #[cfg(not(feature = "simulation"))]
 pub use {
     connect::connect,
     listener::{TcpListener, listen},
-    stream::{ReadHalf, TcpStream, WriteHalf},
+    stream::{ReadHalf, TcpStream, Unwatched, WriteHalf},
 };
 
 #[cfg(feature = "simulation")]
-pub use simulated::{ReadHalf, TcpListener, TcpStream, WriteHalf, Writing, connect, listen};
+pub use simulated::{
+    ReadHalf, TcpListener, TcpStream, Unwatched, WriteHalf, Writing, connect, listen,
+};
 
 /// The machine's own network, where a simulated one may stand in for it.
 #[cfg(feature = "simulation")]
 pub mod machine {
     pub use super::connect::connect;
     pub use super::listener::{TcpListener, listen};
-    pub use super::stream::{ReadHalf, TcpStream, WriteHalf};
+    pub use super::stream::{ReadHalf, TcpStream, Unwatched, WriteHalf};
 }
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};

@@ -119,7 +119,7 @@ async fn carry(errand: &Errand, pull: &mut Pull) -> (Ending, &'static str) {
     let mut first = true;
     let mut lateness = Lateness::default();
     loop {
-        let event = match pull.next().await {
+        let event = match feed.hear(pull).await {
             Ok(Heard::Event(event)) => event,
             Ok(Heard::Alive) => {
                 tell(errand, News::Heard).await;

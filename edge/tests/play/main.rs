@@ -13,6 +13,7 @@ mod finder;
 mod hostile;
 mod http;
 mod http2;
+mod paced;
 mod release;
 mod rtmp;
 mod scene;

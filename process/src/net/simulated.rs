@@ -296,6 +296,17 @@ impl TcpStream {
     }
 
     /// As the real one.
+    ///
+    /// # Errors
+    /// As the real one.
+    pub fn unwatch(self) -> io::Result<Unwatched> {
+        match self {
+            TcpStream::Real(it) => it.unwatch().map(Unwatched::Real),
+            TcpStream::Simulated(it) => Ok(Unwatched::Simulated(it)),
+        }
+    }
+
+    /// As the real one.
     pub fn into_split(self) -> (ReadHalf, WriteHalf) {
         match self {
             TcpStream::Real(it) => {
@@ -361,6 +372,39 @@ impl AsyncWrite for TcpStream {
                 it.shutdown();
                 Poll::Ready(Ok(()))
             }
+        }
+    }
+}
+
+/// A connection that nobody watches.
+#[derive(Debug)]
+pub enum Unwatched {
+    /// The machine's.
+    Real(stream::Unwatched),
+    /// A simulated machine's.
+    Simulated(Arc<dyn Link>),
+}
+
+impl Unwatched {
+    /// As the real one.
+    ///
+    /// # Errors
+    /// As the real one.
+    pub fn try_read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Unwatched::Real(it) => it.try_read(buf),
+            Unwatched::Simulated(it) => it.try_read(buf, false),
+        }
+    }
+
+    /// As the real one.
+    ///
+    /// # Errors
+    /// As the real one.
+    pub fn watch(self) -> io::Result<TcpStream> {
+        match self {
+            Unwatched::Real(it) => it.watch().map(TcpStream::Real),
+            Unwatched::Simulated(it) => Ok(TcpStream::Simulated(it)),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! One TCP connection.
 
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, Read as _};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -118,6 +118,14 @@ impl TcpStream {
         SockRef::from(&self.0).set_linger(Some(std::time::Duration::ZERO))
     }
 
+    /// Takes it out of the runtime's care: nothing that comes wakes anybody.
+    ///
+    /// # Errors
+    /// What the runtime reports; the connection is closed then.
+    pub fn unwatch(self) -> io::Result<Unwatched> {
+        self.0.into_std().map(Unwatched)
+    }
+
     /// Two halves that two tasks can own; dropping the writing half ends the direction to the peer.
     pub fn into_split(self) -> (ReadHalf, WriteHalf) {
         let (read, write) = self.0.into_split();
@@ -162,6 +170,28 @@ impl AsyncWrite for TcpStream {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+/// A connection that the runtime does not watch.
+#[derive(Debug)]
+pub struct Unwatched(std::net::TcpStream);
+
+impl Unwatched {
+    /// Reads what is there into `buf`; 0 bytes mean the peer's end of stream.
+    ///
+    /// # Errors
+    /// `WouldBlock` if nothing is there yet, else what the socket reports.
+    pub fn try_read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buf)
+    }
+
+    /// Gives it back to the runtime.
+    ///
+    /// # Errors
+    /// What the runtime reports; the connection is closed then.
+    pub fn watch(self) -> io::Result<TcpStream> {
+        tokio::net::TcpStream::from_std(self.0).map(TcpStream)
     }
 }
 

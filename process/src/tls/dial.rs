@@ -11,7 +11,7 @@ use tokio_rustls::{TlsConnector, client};
 
 use super::InternalTls;
 use super::error::explain;
-use crate::net::{self, ConnectError, TcpStream};
+use crate::net::{self, ConnectError, Pace, Paced};
 
 /// Opens connections to the internal ports of other roles; cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -36,7 +36,8 @@ impl Dialer {
     /// If no address accepts in time, or one end does not trust the other.
     pub async fn connect(&self, host_port: &str, timeout: Duration) -> Result<Wire, ConnectError> {
         let Some(tls) = &self.tls else {
-            return net::connect(host_port, timeout).await.map(Wire::Plain);
+            let stream = net::connect(host_port, timeout).await?;
+            return Ok(Wire::Plain(Paced::new(stream)));
         };
         let late = || ConnectError::Timeout {
             to: host_port.to_owned(),
@@ -53,7 +54,7 @@ async fn secure(
     host_port: &str,
     timeout: Duration,
 ) -> Result<Wire, ConnectError> {
-    let stream = net::connect(host_port, timeout).await?;
+    let stream = Paced::new(net::connect(host_port, timeout).await?);
     let (config, name) = tls.client();
     let connected = TlsConnector::from(config).connect(name, stream).await;
     match connected {
@@ -77,7 +78,7 @@ async fn secure(
 #[derive(Debug)]
 pub enum Wire {
     /// TCP.
-    Plain(TcpStream),
+    Plain(Paced),
     /// TCP in TLS.
     Tls(Box<SealedWire>),
 }
@@ -85,12 +86,20 @@ pub enum Wire {
 /// A connection in TLS.
 #[derive(Debug)]
 pub struct SealedWire {
-    stream: client::TlsStream<TcpStream>,
+    stream: client::TlsStream<Paced>,
     tls: InternalTls,
     to: String,
 }
 
 impl Wire {
+    /// The hold on when it is read.
+    pub fn pace(&self) -> Pace {
+        match self {
+            Wire::Plain(stream) => stream.pace(),
+            Wire::Tls(sealed) => sealed.stream.get_ref().0.pace(),
+        }
+    }
+
     /// `TCP_NODELAY`: sends small writes at once.
     ///
     /// # Errors

@@ -1,0 +1,153 @@
+//! When a pull is read: as soon as bytes come, or at the tick of those who read the stream.
+//!
+//! Viewers who are written to at a tick gain nothing from a tag that is here before it, and each wake-up costs more than
+//! reading the tag. So a small stream leaves what comes in the kernel until the tick.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use headwater_process::clock;
+use headwater_process::net::Pace;
+use tokio::time::{Sleep, sleep_until};
+
+/// So long after its beginning a pull is read at once: its first tags are somebody's first picture.
+const BEGINNING: Duration = Duration::from_millis(500);
+/// A look that finds more than this shows a stream whose tags are worth a wake-up each, and which could fill the kernel's
+/// buffer before the next look.
+const LOOK_MAX_BYTES: usize = 24 << 10;
+/// For so long it is then read at once.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// When a pull is read.
+#[derive(Debug)]
+pub(crate) struct Looks {
+    pace: Pace,
+    every: Option<Duration>,
+    /// Read at once until then.
+    at_once_until: Duration,
+    /// When it is looked next; `None` while it is read at once.
+    next: Option<Duration>,
+    alarm: Option<Pin<Box<Sleep>>>,
+    /// What has come since the last look.
+    bytes: usize,
+}
+
+impl Looks {
+    pub(crate) fn new(pace: Pace, now: Duration) -> Looks {
+        Looks {
+            pace,
+            every: None,
+            at_once_until: now.saturating_add(BEGINNING),
+            next: None,
+            alarm: None,
+            bytes: 0,
+        }
+    }
+
+    /// As [`crate::Pull::read_every`].
+    pub(crate) fn every(&mut self, every: Option<Duration>) {
+        if self.every != every {
+            self.every = every;
+            self.hold(None);
+        }
+    }
+
+    /// Whether it waits for looks.
+    pub(crate) fn paced(&self) -> bool {
+        self.next.is_some()
+    }
+
+    /// Decides how it is read from here on. To be called before each poll of the connection.
+    pub(crate) fn arrange(&mut self) {
+        let Some(every) = self.every.filter(|_| self.next.is_none()) else {
+            return;
+        };
+        let now = clock::now();
+        if now >= self.at_once_until {
+            self.wait_for(clock::next_multiple(now, every));
+        }
+    }
+
+    /// Notes that `bytes` have come at `now`.
+    pub(crate) fn took(&mut self, bytes: usize, now: Duration) {
+        self.bytes = self.bytes.saturating_add(bytes);
+        if self.next.is_some() && self.bytes > LOOK_MAX_BYTES {
+            self.at_once_until = now.saturating_add(BUSY);
+            self.hold(None);
+        }
+    }
+
+    /// Returns when the connection is to be polled for a look; for ever while it is read at once.
+    pub(crate) async fn due(&mut self) {
+        let (Some(every), Some(_), Some(alarm)) = (self.every, self.next, &mut self.alarm) else {
+            return std::future::pending().await;
+        };
+        alarm.as_mut().await;
+        self.pace.look();
+        self.wait_for(clock::next_multiple(clock::now(), every));
+    }
+
+    fn wait_for(&mut self, next: Duration) {
+        self.hold(Some(next));
+        self.bytes = 0;
+        let at = clock::instant(next);
+        match &mut self.alarm {
+            Some(alarm) => alarm.as_mut().reset(at),
+            None => self.alarm = Some(Box::pin(sleep_until(at))),
+        }
+    }
+
+    fn hold(&mut self, next: Option<Duration>) {
+        self.next = next;
+        self.pace.hold(next.is_some());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TICK: Duration = Duration::from_millis(40);
+
+    fn begun() -> Looks {
+        let mut looks = Looks::new(Pace::default(), clock::now());
+        looks.every(Some(TICK));
+        looks
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_small_stream_is_read_at_multiples_of_the_tick_once_it_has_begun() {
+        let mut looks = begun();
+        looks.arrange();
+        assert!(!looks.paced(), "its first tags are read at once");
+        tokio::time::advance(BEGINNING).await;
+        for _ in 0..3 {
+            looks.arrange();
+            assert!(looks.paced());
+            looks.due().await;
+            let behind_us = clock::now().as_micros() % TICK.as_micros();
+            assert!(behind_us <= 1_000, "{behind_us} µs behind the tick");
+            looks.took(1_000, clock::now());
+        }
+        looks.every(None);
+        looks.arrange();
+        assert!(!looks.paced(), "somebody wants each tag at once");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_at_a_high_rate_is_read_at_once_for_a_while() {
+        let mut looks = begun();
+        tokio::time::advance(BEGINNING).await;
+        looks.arrange();
+        looks.due().await;
+        looks.took(LOOK_MAX_BYTES, clock::now());
+        looks.arrange();
+        assert!(looks.paced());
+        looks.took(1, clock::now());
+        looks.arrange();
+        assert!(!looks.paced());
+        tokio::time::advance(BUSY).await;
+        looks.arrange();
+        assert!(looks.paced());
+    }
+}
