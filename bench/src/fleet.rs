@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::Duration;
@@ -12,6 +12,7 @@ use crate::cpu::{self, Cores};
 use crate::error::BenchError;
 use crate::floor::SocketPlan;
 use crate::part::{START_PATIENCE, spawn_on, tied};
+use crate::port;
 use crate::tls::Pair;
 
 /// What differs from the defaults.
@@ -99,7 +100,7 @@ impl Fleet {
             edge,
             edge_admin,
             operator_admin,
-        ] = free_ports()?;
+        ] = free_addresses()?;
         let logs =
             std::env::temp_dir().join(format!("headwater-bench-{}-{}", cpu::own_pid(), now_ns()));
         std::fs::create_dir_all(&logs)
@@ -313,21 +314,12 @@ fn metric(answer: &str, name: &str, role: &str) -> Option<u64> {
         .find_map(|line| line.strip_prefix(&sample)?.parse().ok())
 }
 
-/// Ports that are free now: held together, so that they differ, and given up at once.
-fn free_ports<const N: usize>() -> Result<[SocketAddr; N], BenchError> {
-    let fail = |e| BenchError::io("looking for free ports", e);
-    let held: Vec<TcpListener> = (0..N)
-        .map(|_| TcpListener::bind("127.0.0.1:0"))
-        .collect::<Result<_, _>>()
-        .map_err(fail)?;
-    let ports: Vec<SocketAddr> = held
-        .iter()
-        .map(TcpListener::local_addr)
-        .collect::<Result<_, _>>()
-        .map_err(fail)?;
-    ports
-        .try_into()
-        .map_err(|_| BenchError::part("looking for free ports found too few"))
+fn free_addresses<const N: usize>() -> Result<[SocketAddr; N], BenchError> {
+    let mut addresses = [SocketAddr::from(([127, 0, 0, 1], 0)); N];
+    for address in &mut addresses {
+        address.set_port(port::free()?);
+    }
+    Ok(addresses)
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ pub mod load;
 pub mod measure;
 pub mod part;
 mod plot;
+pub mod port;
 pub mod publish;
 mod saturate;
 mod scene;
