@@ -126,9 +126,10 @@ impl Stage {
                 break (path, key, at, home, publisher);
             }
         };
+        // The operator that an edge asks may hear of the stream a moment after the one that was asked here.
         let urls: Vec<String> = edges
             .iter()
-            .map(|http| format!("http://{http}/{path}.flv"))
+            .map(|http| format!("http://{http}/{path}.flv?wait=10"))
             .collect();
         let mut audience = Audience::start(&urls, VIEWERS_EACH, epoch);
         audience.goes_on(10).await.unwrap();
