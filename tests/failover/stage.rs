@@ -126,10 +126,10 @@ impl Stage {
                 break (path, key, at, home, publisher);
             }
         };
-        // The operator that an edge asks may hear of the stream a moment after the one that was asked here.
+        cluster.known(&key).await.unwrap();
         let urls: Vec<String> = edges
             .iter()
-            .map(|http| format!("http://{http}/{path}.flv?wait=10"))
+            .map(|http| format!("http://{http}/{path}.flv"))
             .collect();
         let mut audience = Audience::start(&urls, VIEWERS_EACH, epoch);
         audience.goes_on(10).await.unwrap();

@@ -272,6 +272,25 @@ impl Cluster {
             .with_context(|| format!("{key} has no home"))
     }
 
+    /// Waits until every operator that runs knows the home of the stream `key`: an origin that has just been started
+    /// takes publishers before it has told anybody.
+    ///
+    /// # Errors
+    /// If one does not know it within [`SOON`].
+    pub async fn known(&self, key: &str) -> anyhow::Result<()> {
+        for operator in self.operators.iter().filter(|it| it.pid().is_some()) {
+            let known = async {
+                while !is_known_at(operator, key).await {
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                }
+            };
+            tokio::time::timeout(SOON, known)
+                .await
+                .with_context(|| format!("an operator does not know {key}"))?;
+        }
+        Ok(())
+    }
+
     /// The origin that calls itself `id`.
     ///
     /// # Errors
@@ -282,6 +301,18 @@ impl Cluster {
             .find(|origin| origin.id == id)
             .with_context(|| format!("no origin {id}"))
     }
+}
+
+async fn is_known_at(operator: &Process, key: &str) -> bool {
+    let Ok(streams) = operator.streams().await else {
+        return false;
+    };
+    let streams = streams.get("operator").and_then(|it| it.as_array());
+    streams.into_iter().flatten().any(|stream| {
+        let homes = stream.get("homes").and_then(|it| it.as_array());
+        stream.get("key").and_then(|it| it.as_str()) == Some(key)
+            && homes.is_some_and(|homes| !homes.is_empty())
+    })
 }
 
 async fn placed_at(origin: &Origin, key: &str) -> Option<(String, String)> {
