@@ -14,6 +14,7 @@ use headwater_location::{
     Carried, Endpoint, Located, LocationConfig, Locator, Member, Part, PlacedBy, Role, Seen,
     Source, StreamKey,
 };
+use headwater_operator::index::Listing;
 use headwater_operator::{Deps, Operator, OperatorConfig};
 use headwater_process::drain::Drain;
 use headwater_process::metrics::Registry;
@@ -53,6 +54,16 @@ impl Replica {
 
     fn address(&self) -> String {
         self.operator.address().to_string()
+    }
+
+    /// Waits until its ledger looks so.
+    async fn knows(&self, told: impl Fn(&Listing) -> bool) {
+        let began = Instant::now();
+        let mut poll = tokio::time::interval(Duration::from_millis(20));
+        while !told(&self.operator.listing()) {
+            poll.tick().await;
+            assert!(began.elapsed() < SOON, "{:?}", self.operator.listing());
+        }
     }
 
     fn kill(mut self) {
@@ -105,15 +116,20 @@ fn names(sources: &[Source]) -> Vec<&str> {
     sources.iter().map(|source| &*source.member).collect()
 }
 
-/// Waits until every member has heard of `count` members from `replicas` replicas.
-async fn gathered(members: &[&Locator], replicas: usize, count: usize) {
+/// Waits until `count` members and each of `replicas` have heard of one another; `members` are those that are asked.
+async fn gathered(members: &[&Locator], replicas: &[&Replica], count: usize) {
     for member in members {
         let all = async {
-            member.connected(replicas).await;
+            member.connected(replicas.len()).await;
             let mut list = member.members();
             list.wait_for(|list| list.len() == count).await.unwrap();
         };
         tokio::time::timeout(SOON, all).await.unwrap();
+    }
+    for replica in replicas {
+        replica
+            .knows(|listing| listing.members.len() == count)
+            .await;
     }
 }
 
@@ -137,7 +153,7 @@ async fn replicas_agree_and_one_death_delays_no_answer() {
         .collect();
     let edge = member(&operators, "edge-0", Role::Edge);
     let all: Vec<&Locator> = origins.iter().chain([&edge]).collect();
-    gathered(&all, 2, 4).await;
+    gathered(&all, &[&a, &b], 4).await;
 
     // Whoever is asked names the same home.
     let room = key("room");
@@ -148,7 +164,7 @@ async fn replicas_agree_and_one_death_delays_no_answer() {
         "edge-1",
         Role::Edge,
     );
-    gathered(&[&swapped], 2, 5).await;
+    gathered(&[&swapped], &[&a, &b], 5).await;
     let again = swapped.place(&room, 7, &[]).await.unwrap();
     assert_eq!(names(&again.candidates), names(&placement.candidates));
 
@@ -170,6 +186,13 @@ async fn replicas_agree_and_one_death_delays_no_answer() {
     }
     let ingress_id = ingress.me().id;
     moved_to(&mut follow, &[&home_id, &ingress_id]).await;
+    // Any of the replicas may answer, and each hears on its own.
+    let both = |listing: &Listing| {
+        let mut streams = listing.streams.iter();
+        streams.any(|it| it.homes == [home_id.clone()] && it.ingress.is_some())
+    };
+    a.knows(both).await;
+    b.knows(both).await;
     let Ok(Located::Found(found)) = edge.locate(&room).await else {
         panic!("not found");
     };
@@ -193,20 +216,8 @@ async fn replicas_agree_and_one_death_delays_no_answer() {
     // It comes back on its port and knows everything again.
     let restarted = Instant::now();
     let a = Replica::start(&operators[0]).await;
-    let whole = || {
-        let listing = a.operator.listing();
-        listing.settled
-            && listing.members.len() == 5
-            && listing
-                .streams
-                .iter()
-                .any(|it| it.key == room.as_str() && it.homes == [home_id.clone()])
-    };
-    let mut poll = tokio::time::interval(Duration::from_millis(20));
-    while !whole() {
-        poll.tick().await;
-        assert!(restarted.elapsed() < SOON, "{:?}", a.operator.listing());
-    }
+    a.knows(|listing| listing.settled && listing.members.len() == 5 && both(listing))
+        .await;
     assert!(
         restarted.elapsed() < Duration::from_secs(2),
         "{:?}",
@@ -218,6 +229,9 @@ async fn replicas_agree_and_one_death_delays_no_answer() {
         member.reports().ended(&room, part, None);
     }
     moved_to(&mut follow, &[]).await;
+    for replica in [&a, &b] {
+        replica.knows(|listing| listing.streams.is_empty()).await;
+    }
     assert!(matches!(
         edge.locate(&room).await,
         Ok(Located::Missing { .. })
@@ -246,7 +260,7 @@ async fn a_lost_home_leaves_the_ingress_and_its_other_streams_stay() {
     let ingress = member(&operators, "ingress", Role::Origin);
     let home = member(&operators, "home", Role::Origin);
     let edge = member(&operators, "edge", Role::Edge);
-    gathered(&[&ingress, &home, &edge], 1, 3).await;
+    gathered(&[&ingress, &home, &edge], &[&operator], 3).await;
     let room = key("room");
     for (member, part) in [(&ingress, Part::Ingress), (&home, Part::Home)] {
         member
@@ -257,6 +271,7 @@ async fn a_lost_home_leaves_the_ingress_and_its_other_streams_stay() {
     moved_to(&mut follow, &["home", "ingress"]).await;
     drop(home);
     moved_to(&mut follow, &["ingress"]).await;
+    operator.knows(|listing| listing.members.len() == 2).await;
     let placement = ingress.place(&room, 7, &[]).await.unwrap();
     assert_eq!(names(&placement.candidates), ["ingress"]);
     assert_eq!(placement.highest_term, 1);
