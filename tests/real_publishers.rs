@@ -132,7 +132,7 @@ struct NewFfmpeg {
 
 impl NewFfmpeg {
     async fn find() -> NewFfmpeg {
-        let checkout = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let checkout = Path::new(".");
         NewFfmpeg {
             python: installed(checkout)
                 .await

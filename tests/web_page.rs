@@ -47,7 +47,7 @@ impl Browser {
         let folder = Folder::new(name).unwrap();
         let page = folder.file("page.html");
         std::fs::write(&page, html).unwrap();
-        let checkout = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let checkout = Path::new(".");
         let script = checkout.join("tests/clients/browser.mjs");
         let installed = installed(checkout).await.unwrap();
         let mut words = vec![script, installed, page];

@@ -19,11 +19,11 @@ mappings are YAML text in the environment and on the command line. `headwater --
 #[test]
 fn the_page_of_settings_is_up_to_date() {
     let page = INTRODUCTION.to_owned() + &page(&Config::schema().unwrap(), &Config::described());
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md");
+    let path = Path::new("docs/configuration.md");
     if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(&path, &page).unwrap();
+        std::fs::write(path, &page).unwrap();
     }
-    let kept = std::fs::read_to_string(&path).unwrap_or_default();
+    let kept = std::fs::read_to_string(path).unwrap_or_default();
     assert!(
         kept == page,
         "docs/configuration.md is out of date; run `UPDATE_DOCS=1 cargo test -p headwater settings`"

@@ -7,9 +7,7 @@ use serde_json::{Map, Value, json};
 use super::Config;
 
 fn chart(file: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("charts/headwater")
-        .join(file)
+    Path::new("charts/headwater").join(file)
 }
 
 /// Compares `file` of the chart with what was `made`, or writes it.

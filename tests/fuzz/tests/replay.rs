@@ -7,7 +7,7 @@ use std::path::Path;
 use headwater_fuzz::{TARGETS, Target, pack};
 
 fn fuzz_directory() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz"))
+    Path::new("../../fuzz")
 }
 
 fn must_pass(target: &Target, origin: &str, number: usize, bytes: &[u8]) {
