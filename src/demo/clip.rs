@@ -141,7 +141,6 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "needs ffmpeg, which tests/run installs"]
     fn a_strict_decoder_has_no_complaint_and_sees_every_picture() {
         let mut ffmpeg = Command::new("ffmpeg")
             .args([
