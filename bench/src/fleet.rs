@@ -48,7 +48,7 @@ pub struct Fleet {
 pub struct Memory {
     /// In all.
     pub resident_bytes: u64,
-    /// Of it, payloads in the rings of its streams.
+    /// Of it, the rings of its streams: payloads and the tables of their tags.
     pub ring_bytes: u64,
 }
 

@@ -121,7 +121,7 @@ impl Sender {
                 batch.end = self.end(progress);
                 break;
             };
-            if entry.span.epoch != self.epoch {
+            if entry.span().epoch != self.epoch {
                 batch.end = Some(EndReason::Replaced);
                 break;
             }
@@ -176,7 +176,7 @@ impl Sender {
 
     fn declare_gap(&mut self, entry: &Entry, batch: &mut Batch) {
         let tags = entry.sequence.saturating_sub(self.next_sequence);
-        let preface = u32::try_from(entry.headers.iter().count()).unwrap_or(u32::MAX);
+        let preface = u32::try_from(entry.headers().iter().count()).unwrap_or(u32::MAX);
         batch.gap_tags = batch.gap_tags.saturating_add(tags);
         batch.push_control(Control::Gap {
             tags,
@@ -184,7 +184,7 @@ impl Sender {
             dts: entry.tag.dts,
             preface,
         });
-        for (_, tag) in entry.headers.iter() {
+        for (_, tag) in entry.headers().iter() {
             batch.push_preface(tag, entry.tag.dts);
         }
     }

@@ -93,7 +93,7 @@ impl Place<'_> {
     }
 
     fn previous(&self, epoch: u64) -> Previous {
-        let last = self.ring.entries().rev().find(|e| e.span.epoch == epoch);
+        let last = self.ring.entries().rev().find(|e| e.span().epoch == epoch);
         Previous {
             epoch,
             last: last.map(|e| e.sequence),
@@ -132,7 +132,7 @@ impl Place<'_> {
             .ring
             .entries()
             .next_back()
-            .filter(|e| e.span.epoch == self.epoch);
+            .filter(|e| e.span().epoch == self.epoch);
         let (first_sequence, first_dts) = match (self.ring.get(position), last) {
             (Some(first), _) => (first.sequence, first.tag.dts),
             (None, Some(last)) => (self.next_sequence, last.tag.dts),
@@ -141,7 +141,7 @@ impl Place<'_> {
             (None, None) => return Start::Wait,
         };
         let dts_offset = match last {
-            Some(last) => last.span.dts_offset,
+            Some(last) => last.span().dts_offset,
             // What the ring will make of it: a stream's time does not step back, and a session's begins at 0.
             None => self
                 .ring
@@ -178,6 +178,6 @@ impl Place<'_> {
 pub(crate) fn resume_point(ring: &Ring, epoch: u64, position: u64) -> u64 {
     ring.newest_keyframe()
         .filter(|keyframe| *keyframe >= position)
-        .filter(|keyframe| ring.get(*keyframe).is_some_and(|e| e.span.epoch == epoch))
+        .filter(|keyframe| ring.get(*keyframe).is_some_and(|e| e.span().epoch == epoch))
         .unwrap_or(position)
 }

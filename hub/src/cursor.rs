@@ -152,7 +152,7 @@ impl Cursor {
             gate,
             span: ring
                 .get(next)
-                .map(|e| Arc::clone(&e.span))
+                .map(|e| Arc::clone(e.span()))
                 .or_else(|| Some(Arc::clone(ring.span()))),
             sent: Arc::default(),
             compared: Arc::default(),
@@ -248,7 +248,7 @@ impl Cursor {
     pub fn lag_ms(&self, ring: &Ring) -> Option<i64> {
         let waiting = ring
             .last_arrived()
-            .saturating_sub(ring.get(self.next)?.arrived);
+            .saturating_sub(ring.get(self.next)?.arrived());
         i64::try_from(waiting.as_millis()).ok()
     }
 
@@ -259,7 +259,7 @@ impl Cursor {
                 self.dropped.add(reason, keyframe.saturating_sub(self.next));
                 self.next = keyframe;
                 self.gate = Gate::Open;
-                self.span = ring.get(keyframe).map(|e| Arc::clone(&e.span));
+                self.span = ring.get(keyframe).map(|e| Arc::clone(e.span()));
             }
             Some(keyframe) if keyframe == self.next => self.gate = Gate::Open,
             Some(_) | None => self.close(ring, DropReason::DropToKeyframe),
@@ -283,11 +283,11 @@ impl Cursor {
     ) -> Option<Item<'r>> {
         while self.next < end {
             let entry = ring.get(self.next)?;
-            if entry.discontinuous && !same_span(self.span.as_ref(), Some(&entry.span)) {
+            if entry.discontinuous && !same_span(self.span.as_ref(), Some(entry.span())) {
                 self.enter_span(ring, entry);
             } else if entry.discontinuous {
                 self.close(ring, DropReason::WaitKeyframe);
-                self.span = Some(Arc::clone(&entry.span));
+                self.span = Some(Arc::clone(entry.span()));
             }
             if let Some(item) = self.missing_header(entry) {
                 return Some(item);
@@ -295,7 +295,7 @@ impl Cursor {
             if self.wants(ring, entry, policy) {
                 return Some(Item {
                     tag: &entry.tag,
-                    at: entry.at,
+                    at: entry.at(),
                     position: Some(self.next),
                 });
             }
@@ -305,21 +305,21 @@ impl Cursor {
     }
 
     fn enter_span(&mut self, ring: &Ring, entry: &Entry) {
-        self.span = Some(Arc::clone(&entry.span));
+        self.span = Some(Arc::clone(entry.span()));
         self.close(ring, DropReason::WaitKeyframe);
     }
 
     fn missing_header<'r>(&mut self, entry: &'r Entry) -> Option<Item<'r>> {
-        if Arc::ptr_eq(&self.compared, &entry.headers) {
+        if Arc::ptr_eq(&self.compared, entry.headers()) {
             return None;
         }
         let joining = self.sent.iter().next().is_none();
-        if let Some((slot, tag)) = self.sent.missing_of(&entry.headers).first() {
+        if let Some((slot, tag)) = self.sent.missing_of(entry.headers()).first() {
             // Script data with a time of its own shows as a subtitle track in players built on FFmpeg.
             let at = if joining && *slot == HeaderSlot::Metadata {
                 Dts(0)
             } else {
-                entry.at
+                entry.at()
             };
             return Some(Item {
                 tag,
@@ -327,8 +327,8 @@ impl Cursor {
                 position: None,
             });
         }
-        self.sent = Headers::overlay(&self.sent, &entry.headers);
-        self.compared = Arc::clone(&entry.headers);
+        self.sent = Headers::overlay(&self.sent, entry.headers());
+        self.compared = Arc::clone(entry.headers());
         None
     }
 
@@ -384,7 +384,7 @@ fn start(ring: &Ring, mode: Mode, policy: &LatePolicy) -> (u64, Gate) {
             Mode::Rtc => ring
                 .get(*position)
                 .zip(ring.last_at())
-                .is_some_and(|(entry, last)| (last - entry.at).0 <= policy.rtc_start_ms),
+                .is_some_and(|(entry, last)| (last - entry.at()).0 <= policy.rtc_start_ms),
         });
         return keyframe.map_or((end, closed), |position| (position, Gate::Open));
     }
@@ -398,7 +398,7 @@ fn start(ring: &Ring, mode: Mode, policy: &LatePolicy) -> (u64, Gate) {
     let newer = ring
         .entries()
         .rev()
-        .take_while(|e| (last - e.at).0 < back_ms && Arc::ptr_eq(&e.span, ring.span()))
+        .take_while(|e| (last - e.at()).0 < back_ms && Arc::ptr_eq(e.span(), ring.span()))
         .count();
     (end.saturating_sub(newer as u64), closed)
 }

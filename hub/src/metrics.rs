@@ -56,7 +56,10 @@ impl HubMetrics {
                 "headwater_hub_gap_tags_total",
                 "Tags that were lost between roles because the upstream no longer held them.",
             )?,
-            ring_bytes: IntGauge::new("headwater_hub_ring_bytes", "Payload bytes held in rings.")?,
+            ring_bytes: IntGauge::new(
+                "headwater_hub_ring_bytes",
+                "Memory of rings: payloads and the tables of tags that hold them.",
+            )?,
             streams: IntGauge::new("headwater_hub_streams", "Streams held.")?,
         };
         registry.register(Box::new(received_tags))?;
@@ -84,7 +87,7 @@ impl HubMetrics {
         *held = now;
     }
 
-    /// Payload bytes in all rings.
+    /// What all rings take, in bytes.
     pub fn ring_bytes(&self) -> usize {
         usize::try_from(self.ring_bytes.get()).unwrap_or(0)
     }

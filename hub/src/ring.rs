@@ -29,22 +29,48 @@ pub struct Span {
 pub struct Entry {
     /// Its number in its session.
     pub sequence: u64,
-    /// Its session.
-    pub span: Arc<Span>,
     /// The tag, in the session's time.
     pub tag: Tag,
-    /// Its time in the stream's time, the one viewers see.
-    pub at: Dts,
-    /// When it came here.
-    pub arrived: Duration,
+    setting: Arc<Setting>,
+    arrived_ns: u64,
     /// What it means to the ring.
     pub role: Role,
-    /// The headers in force before it.
-    pub headers: Arc<Headers>,
     /// A header that a new session repeats unchanged: viewers who have it are not sent it again.
     pub repeated_header: bool,
     /// The tag before it in the ring is not the one before it in its session: there is a hole, or a new session begins.
     pub discontinuous: bool,
+}
+
+/// What runs of tags have in common. An entry is small because of it: rings of many small tags are mostly entries.
+#[derive(Debug)]
+struct Setting {
+    span: Arc<Span>,
+    headers: Arc<Headers>,
+}
+
+impl Entry {
+    /// What a ring takes for a tag beside its payload.
+    pub const BYTES: usize = size_of::<Entry>();
+
+    /// Its session.
+    pub fn span(&self) -> &Arc<Span> {
+        &self.setting.span
+    }
+
+    /// The headers in force before it.
+    pub fn headers(&self) -> &Arc<Headers> {
+        &self.setting.headers
+    }
+
+    /// Its time in the stream's time, the one viewers see.
+    pub fn at(&self) -> Dts {
+        self.tag.dts + self.setting.span.dts_offset
+    }
+
+    /// When it came here, on the process's clock.
+    pub fn arrived(&self) -> Duration {
+        Duration::from_nanos(self.arrived_ns)
+    }
 }
 
 /// The ring. Positions count up by one a tag and never restart, over sessions too.
@@ -53,11 +79,13 @@ pub struct Ring {
     entries: VecDeque<Entry>,
     first_position: u64,
     keyframes: VecDeque<u64>,
-    bytes: usize,
+    payload_bytes: usize,
     headers: Arc<Headers>,
     /// What the session before had in force, as long as this one may repeat it.
     inherited: Arc<Headers>,
     span: Arc<Span>,
+    /// That of the newest tag.
+    setting: Arc<Setting>,
     seen: Kinds,
     last_at: Option<Dts>,
     began_at: Dts,
@@ -82,17 +110,23 @@ pub struct Kinds {
 impl Ring {
     /// An empty ring.
     pub fn new(limits: RingLimits) -> Ring {
+        let headers = Arc::<Headers>::default();
+        let span = Arc::new(Span {
+            epoch: 0,
+            dts_offset: Dts(0),
+        });
         Ring {
             entries: VecDeque::new(),
             first_position: 0,
             keyframes: VecDeque::new(),
-            bytes: 0,
-            headers: Arc::default(),
+            payload_bytes: 0,
             inherited: Arc::default(),
-            span: Arc::new(Span {
-                epoch: 0,
-                dts_offset: Dts(0),
+            setting: Arc::new(Setting {
+                span: Arc::clone(&span),
+                headers: Arc::clone(&headers),
             }),
+            headers,
+            span,
             seen: Kinds::default(),
             last_at: None,
             began_at: Dts(0),
@@ -120,13 +154,13 @@ impl Ring {
         let first_of_span = self
             .entries
             .back()
-            .is_none_or(|e| !Arc::ptr_eq(&e.span, &self.span));
+            .is_none_or(|e| !Arc::ptr_eq(e.span(), &self.span));
         if first_of_span {
             self.start_span(&tag);
         }
         let at = tag.dts + self.span.dts_offset;
         let repeated_header = matches!(role, Role::Header(slot) if self.is_inherited(slot, &tag));
-        let before = Arc::clone(&self.headers);
+        let setting = self.setting();
         let position = self.next_position();
         match role {
             Role::Header(slot) => {
@@ -147,17 +181,15 @@ impl Ring {
             TagKind::Script => {}
         }
         let size = tag.payload.len();
-        self.bytes = self.bytes.saturating_add(size);
+        self.payload_bytes = self.payload_bytes.saturating_add(size);
         self.bytes_total = self.bytes_total.saturating_add(size as u64);
         self.last_at = Some(self.last_at.map_or(at, |last| last.max(at)));
         self.entries.push_back(Entry {
             sequence,
-            span: Arc::clone(&self.span),
             tag,
-            at,
-            arrived: now,
+            setting,
+            arrived_ns: u64::try_from(now.as_nanos()).unwrap_or(u64::MAX),
             role,
-            headers: before,
             repeated_header,
             discontinuous: after_gap || first_of_span,
         });
@@ -183,6 +215,18 @@ impl Ring {
         }
     }
 
+    fn setting(&mut self) -> Arc<Setting> {
+        if !Arc::ptr_eq(&self.setting.span, &self.span)
+            || !Arc::ptr_eq(&self.setting.headers, &self.headers)
+        {
+            self.setting = Arc::new(Setting {
+                span: Arc::clone(&self.span),
+                headers: Arc::clone(&self.headers),
+            });
+        }
+        Arc::clone(&self.setting)
+    }
+
     fn start_span(&mut self, first: &Tag) {
         let mut offset = self.span.dts_offset;
         if let Some(last) = self.last_at {
@@ -201,14 +245,14 @@ impl Ring {
 
     fn trim(&mut self) {
         while self.entries.len() > 1
-            && (self.bytes > self.limits.bytes_max
+            && (self.payload_bytes > self.limits.bytes_max
                 || self.entries.len() > (self.limits.bytes_max / TAG_MIN_BYTES).max(TAGS_MIN)
                 || self.oldest_is_spent())
         {
             let Some(entry) = self.entries.pop_front() else {
                 return;
             };
-            self.bytes = self.bytes.saturating_sub(entry.tag.payload.len());
+            self.payload_bytes = self.payload_bytes.saturating_sub(entry.tag.payload.len());
             self.first_position = self.first_position.saturating_add(1);
             while self
                 .keyframes
@@ -224,7 +268,7 @@ impl Ring {
         let (Some(oldest), Some(last_at)) = (self.entries.front(), self.last_at) else {
             return false;
         };
-        let age_ms = (last_at - oldest.at).0;
+        let age_ms = (last_at - oldest.at()).0;
         let before_newest_gop = self
             .newest_keyframe()
             .is_none_or(|k| self.first_position < k);
@@ -274,9 +318,9 @@ impl Ring {
     pub fn position_of(&self, epoch: u64, sequence: u64) -> Option<u64> {
         let index = self
             .entries
-            .partition_point(|e| (e.span.epoch, e.sequence) < (epoch, sequence));
+            .partition_point(|e| (e.span().epoch, e.sequence) < (epoch, sequence));
         let entry = self.entries.get(index)?;
-        (entry.span.epoch == epoch).then(|| self.first_position.saturating_add(index as u64))
+        (entry.span().epoch == epoch).then(|| self.first_position.saturating_add(index as u64))
     }
 
     /// The position of the newest keyframe held.
@@ -294,10 +338,10 @@ impl Ring {
     pub fn newest_gop(&self) -> Option<u64> {
         let position = self.newest_keyframe()?;
         let entry = self.get(position)?;
-        let short = (self.last_at? - entry.at).0 <= self.limits.gop_max_ms;
+        let short = (self.last_at? - entry.at()).0 <= self.limits.gop_max_ms;
         let small = self.bytes_total.saturating_sub(self.bytes_at_keyframe)
             <= self.limits.gop_max_bytes as u64;
-        let current = entry.span.epoch == self.span.epoch;
+        let current = entry.span().epoch == self.span.epoch;
         (short && small && current).then_some(position)
     }
 
@@ -308,7 +352,7 @@ impl Ring {
 
     /// When the newest tag came.
     pub fn last_arrived(&self) -> Duration {
-        self.entries.back().map_or(Duration::ZERO, |e| e.arrived)
+        self.entries.back().map_or(Duration::ZERO, |e| e.arrived())
     }
 
     /// The stream time at which the current session began.
@@ -335,7 +379,7 @@ impl Ring {
 
     /// The headers in force at `position`: those before the tag there, or at the end those of the session.
     pub fn headers_at(&self, position: u64) -> &Arc<Headers> {
-        self.get(position).map_or(&self.headers, |e| &e.headers)
+        self.get(position).map_or(&self.headers, Entry::headers)
     }
 
     /// The current session.
@@ -344,8 +388,14 @@ impl Ring {
     }
 
     /// Payload bytes held.
+    pub fn payload_bytes(&self) -> usize {
+        self.payload_bytes
+    }
+
+    /// What it takes: payloads, and a table of entries that grows to what was needed at most.
     pub fn bytes(&self) -> usize {
-        self.bytes
+        let table = self.entries.capacity().saturating_mul(Entry::BYTES);
+        self.payload_bytes.saturating_add(table)
     }
 
     /// Tags held, oldest first.
@@ -406,7 +456,7 @@ mod tests {
         }
         let oldest = ring.get(ring.first_position()).unwrap();
         assert_eq!(
-            oldest.at,
+            oldest.at(),
             Dts(400 * 40 - 1_000 - 40),
             "five seconds before the newest tag, the GOP begins later"
         );
@@ -421,7 +471,7 @@ mod tests {
             push(&mut ring, n.unsigned_abs(), video(n * 40, n == 0, 100));
         }
         assert_eq!(ring.newest_gop(), None);
-        let held_ms = (ring.last_at().unwrap() - ring.get(ring.first_position()).unwrap().at).0;
+        let held_ms = (ring.last_at().unwrap() - ring.get(ring.first_position()).unwrap().at()).0;
         assert_eq!(
             held_ms, 5_000,
             "only what late viewers and resuming pulls need"
@@ -466,7 +516,7 @@ mod tests {
         ring.begin(1, Dts(0));
         for n in 0..100_i64 {
             push(&mut ring, n.unsigned_abs(), video(n, n == 0, 999));
-            assert!(ring.bytes() <= 10_000);
+            assert!(ring.payload_bytes() <= 10_000);
         }
     }
 
@@ -530,6 +580,18 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_ring_counts_its_table_and_a_tag_takes_eighty_bytes_of_it_at_most() {
+        let mut ring = Ring::new(RingLimits::default());
+        ring.begin(1, Dts(0));
+        for n in 0..100 {
+            push(&mut ring, n, audio(0));
+        }
+        assert_eq!(ring.payload_bytes(), 300);
+        assert!(ring.bytes() >= 300 + 100 * Entry::BYTES, "{}", ring.bytes());
+        assert!(Entry::BYTES <= 80, "{}", Entry::BYTES);
+    }
+
     proptest! {
         #[test]
         fn stream_time_never_steps_back_at_a_session_however_small_its_offset(
@@ -542,7 +604,7 @@ mod tests {
                 for n in 0..tags {
                     let dts = first + i64::try_from(n).unwrap() * 20;
                     let position = push(&mut ring, n as u64, audio(dts));
-                    let at = ring.get(position).unwrap().at;
+                    let at = ring.get(position).unwrap().at();
                     prop_assert!(last.is_none_or(|last| at >= last), "{last:?} then {at}");
                     last = Some(at);
                 }

@@ -137,7 +137,7 @@ pub struct Facts {
     pub progress: Progress,
     /// Rates of the last seconds.
     pub rates: Rates,
-    /// Payload bytes in the ring.
+    /// Bytes that the ring takes: payloads and the table of its tags.
     pub ring_bytes: usize,
     /// Tags in the ring.
     pub ring_tags: usize,
@@ -282,7 +282,10 @@ impl Stream {
         let kind = tag.kind;
         let position = state.ring.push(sequence, tag, after_gap, now);
         let keyframe = state.ring.newest_keyframe() == Some(position);
-        let dts = state.ring.get(position).map_or(Dts(0), |e| e.at);
+        let dts = state
+            .ring
+            .get(position)
+            .map_or(Dts(0), crate::ring::Entry::at);
         state.meter.record(kind, size, keyframe, dts, now);
         self.metrics.received(kind, size);
         Ok(Pushed::Taken)

@@ -46,7 +46,7 @@ pub struct StreamFacts {
     pub encoder: Option<String>,
     /// How well the publisher's messages arrive, where it is connected here.
     pub uplink: Option<UplinkFacts>,
-    /// Payload bytes in the ring.
+    /// Bytes that the ring takes: payloads and the table of its tags.
     pub ring_bytes: usize,
     /// Tags in the ring.
     pub ring_tags: usize,

@@ -94,7 +94,7 @@ pub(crate) fn push(stream: &Stream, sequences: std::ops::Range<u64>) {
 pub(crate) fn held(stream: &Stream) -> Vec<(u64, u64, Tag)> {
     stream.with_ring(|ring| {
         ring.entries()
-            .map(|e| (e.span.epoch, e.sequence, e.tag.clone()))
+            .map(|e| (e.span().epoch, e.sequence, e.tag.clone()))
             .collect()
     })
 }

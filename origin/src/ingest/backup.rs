@@ -119,7 +119,7 @@ fn ready(ring: &Ring, since: Duration, now: Duration) -> Option<Ready> {
             position => ring.keyframe_from(position)?,
         };
         let entry = ring.get(position)?;
-        let arrived = entry.arrived;
+        let arrived = entry.arrived();
         if arrived >= since && matches!(entry.role, Role::Keyframe | Role::Plain) {
             return Some(Ready { position, arrived });
         }

@@ -293,15 +293,15 @@ impl Ingest {
         publish.stream.with_ring(|ring| {
             let newest = ring.entries().next_back().expect("the tag just pushed");
             assert_eq!(newest.tag.dts, dts);
-            let before = shown[index(kind)].replace(newest.at);
+            let before = shown[index(kind)].replace(newest.at());
             assert!(
-                before.is_none_or(|before| before <= newest.at),
+                before.is_none_or(|before| before <= newest.at()),
                 "the ring's time went back"
             );
             assert!(
-                ring.bytes() <= RING.bytes_max || ring.entries().len() == 1,
+                ring.payload_bytes() <= RING.bytes_max || ring.entries().len() == 1,
                 "{} bytes in the ring",
-                ring.bytes()
+                ring.payload_bytes()
             );
         });
     }
@@ -320,10 +320,10 @@ impl Ingest {
                 ring.entries()
                     .map(|e| {
                         (
-                            e.span.epoch,
+                            e.span().epoch,
                             e.sequence,
                             e.tag.kind,
-                            e.at,
+                            e.at(),
                             e.tag.payload.clone(),
                         )
                     })
