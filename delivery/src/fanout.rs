@@ -58,7 +58,8 @@ pub struct FanoutSettings {
 /// The way into a stream's fan-out. When the last clone is gone, the fan-out ends with its last viewer.
 #[derive(Clone, Debug)]
 pub struct Fanout {
-    joins: mpsc::Sender<Viewer>,
+    // Boxed: a channel holds places for 32 from its start on.
+    joins: mpsc::Sender<Box<Viewer>>,
 }
 
 impl Fanout {
@@ -91,9 +92,9 @@ impl Fanout {
     /// The viewer is handed back if the fan-out has ended.
     pub async fn join(&self, viewer: Viewer) -> Result<(), Box<Viewer>> {
         self.joins
-            .send(viewer)
+            .send(Box::new(viewer))
             .await
-            .map_err(|refused| Box::new(refused.0))
+            .map_err(|refused| refused.0)
     }
 }
 
@@ -112,7 +113,7 @@ struct Hall {
 impl Hall {
     async fn serve(
         mut self,
-        mut joins: mpsc::Receiver<Viewer>,
+        mut joins: mpsc::Receiver<Box<Viewer>>,
         mut progress: watch::Receiver<Progress>,
         mut releases: watch::Receiver<Option<Arc<Release>>>,
     ) {
@@ -158,7 +159,7 @@ impl Hall {
                     tokio::task::yield_now().await;
                 }
                 viewer = joins.recv(), if open => match viewer {
-                    Some(viewer) => self.seat(viewer),
+                    Some(viewer) => self.seat(*viewer),
                     None => open = false,
                 },
             }

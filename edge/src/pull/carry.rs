@@ -32,7 +32,8 @@ struct Carrying {
     course: Course,
     paths: BTreeMap<PathId, Running>,
     news: mpsc::Sender<(PathId, News)>,
-    answers: mpsc::Sender<Answered>,
+    // Boxed: a channel holds places for 32 from its start on, however few it may queue.
+    answers: mpsc::Sender<Box<Answered>>,
     lookup: Option<AbortHandle>,
     /// How long "not found" holds.
     cache: Duration,
@@ -82,7 +83,7 @@ pub(super) async fn run(shared: Arc<Shared>, pull: Arc<Pull>) {
                 if moves.is_none() {
                     moves = Some(carrying.shared.upstream.finder.follow(carrying.pull.key()));
                 }
-                carrying.located(answer);
+                carrying.located(*answer);
             }
             sources = moved(&mut moves) => {
                 let hops = carrying.pull.hops.load(Ordering::Relaxed);
@@ -186,7 +187,7 @@ impl Carrying {
         let lookup = tokio::spawn(async move {
             let located = shared.upstream.finder.locate(&key).await;
             // It fails if the pull is over.
-            let _ = answers.send(finder::read(located, hops)).await;
+            let _ = answers.send(Box::new(finder::read(located, hops))).await;
         });
         self.lookup = Some(lookup.abort_handle());
     }
