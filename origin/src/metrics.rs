@@ -34,6 +34,10 @@ pub(crate) struct OriginMetrics {
     pub(crate) backups: IntGauge,
     /// Bytes read from publishers.
     pub(crate) received_bytes: IntCounter,
+    /// Publishers whose media is late.
+    pub(crate) late_uplinks: IntGauge,
+    uplink_gaps: IntCounter,
+    uplink_jumps: IntCounter,
 }
 
 impl OriginMetrics {
@@ -93,6 +97,19 @@ impl OriginMetrics {
                 "headwater_origin_backups",
                 "Publishers that stand by for the one that is on.",
             )?,
+            late_uplinks: registry.gauge(
+                "headwater_origin_late_uplinks",
+                "Publishers whose media is 1 s or more behind its best moment: their lines do not carry it, or \
+                 nothing comes.",
+            )?,
+            uplink_gaps: registry.counter(
+                "headwater_origin_uplink_gaps_total",
+                "Silences of 500 ms and more between two messages of a publisher.",
+            )?,
+            uplink_jumps: registry.counter(
+                "headwater_origin_uplink_jumps_total",
+                "Jumps of publishers' clocks.",
+            )?,
             received_bytes: registry.counter(
                 "headwater_origin_received_bytes_total",
                 "Bytes read from RTMP connections.",
@@ -114,6 +131,12 @@ impl OriginMetrics {
 
     pub(crate) fn claim(&self, verdict: &'static str) {
         self.claims.with_label_values(&[verdict]).inc();
+    }
+
+    /// Counts gaps and jumps of a publisher.
+    pub(crate) fn uplink_mishaps(&self, (gaps, jumps): (u64, u64)) {
+        self.uplink_gaps.inc_by(gaps);
+        self.uplink_jumps.inc_by(jumps);
     }
 
     pub(crate) fn switched(&self, was_on: bool) {

@@ -24,6 +24,8 @@ use crate::metrics::OriginMetrics;
 
 /// How often the operators are told where streams' time stands.
 const TELL_EVERY: Duration = Duration::from_secs(1);
+/// Media that is so much later than a publisher's best is late.
+const LATE_MS: u64 = 1_000;
 /// A stream may be closed between its look-up and its opening, by the end of its linger.
 const OPEN_TRIES: usize = 3;
 
@@ -186,7 +188,20 @@ impl Shared {
                 }
             }
             self.homes.forget(clock::now());
+            self.look_at_uplinks();
         }
+    }
+
+    fn look_at_uplinks(&self) {
+        let now = clock::now();
+        let mut late = 0;
+        let (sessions, backups) = (self.sessions.all(), self.backups.all());
+        let on_air = sessions.iter().map(|session| &session.publisher);
+        for publisher in on_air.chain(backups.iter().map(|backup| &backup.publisher)) {
+            self.metrics.uplink_mishaps(publisher.mishaps(now));
+            late += i64::from(publisher.uplink(now).health.late_ms >= LATE_MS);
+        }
+        self.metrics.late_uplinks.set(late);
     }
 }
 

@@ -15,3 +15,4 @@ mod operators;
 mod origins;
 mod publishers;
 mod stage;
+mod uplink;

@@ -290,6 +290,7 @@ impl Publish {
         let now = clock::now();
         let duration = now.saturating_sub(publisher.began);
         let uplink = publisher.uplink(now);
+        shared.metrics.uplink_mishaps(publisher.mishaps(now));
         shared.metrics.publishers.dec();
         shared.metrics.publish_ended(end.reason());
         shared.admission.ended(Ended {

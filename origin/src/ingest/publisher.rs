@@ -55,6 +55,8 @@ struct Arrived {
     timeline: Timeline,
     bytes: u64,
     tags: u64,
+    /// Gaps and jumps that are counted in the metrics.
+    counted: (u64, u64),
 }
 
 /// What has come of a publisher so far.
@@ -101,6 +103,17 @@ impl Publisher {
             tags: arrived.tags,
             health: arrived.timeline.health(now),
         }
+    }
+
+    /// Gaps and jumps since the last time that it was asked.
+    pub(crate) fn mishaps(&self, now: Duration) -> (u64, u64) {
+        let mut arrived = self.arrived.lock();
+        let UplinkHealth { gaps, jumps, .. } = arrived.timeline.health(now);
+        let (gaps_before, jumps_before) = std::mem::replace(&mut arrived.counted, (gaps, jumps));
+        (
+            gaps.saturating_sub(gaps_before),
+            jumps.saturating_sub(jumps_before),
+        )
     }
 
     /// Tells the connection, and says whether it will hear it: one that has as many orders as it can hold is ending

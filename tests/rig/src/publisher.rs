@@ -95,8 +95,16 @@ pub struct Progress {
 #[derive(Debug)]
 pub struct Publisher {
     progress: watch::Receiver<Progress>,
-    stopped: watch::Sender<bool>,
+    control: watch::Sender<Control>,
     task: JoinHandle<()>,
+}
+
+/// What a test does to a publisher while it publishes.
+#[derive(Clone, Copy, Debug, Default)]
+struct Control {
+    stopped: bool,
+    /// What its clock is ahead of the one that the tags were made by.
+    clock_ms: i64,
 }
 
 /// The stream that [`Publisher::start`] makes.
@@ -175,17 +183,17 @@ impl Publisher {
         epoch: Instant,
     ) -> Publisher {
         let (sender, progress) = watch::channel(Progress::default());
-        let stopped = watch::Sender::new(false);
-        let (target, stops) = (target.clone(), stopped.subscribe());
+        let control = watch::Sender::new(Control::default());
+        let (target, controlled) = (target.clone(), control.subscribe());
         let task = tokio::spawn(async move {
-            let end = publish(&target, tags, epoch, &sender, stops)
+            let end = publish(&target, tags, epoch, &sender, controlled)
                 .await
                 .map_err(|error| format!("{error:#}"));
             sender.send_modify(|progress| progress.end = Some(end));
         });
         Publisher {
             progress,
-            stopped,
+            control,
             task,
         }
     }
@@ -197,12 +205,18 @@ impl Publisher {
 
     /// Sends nothing from now on, on a connection that stays: as a process that is stopped (SIGSTOP).
     pub fn stop(&self) {
-        self.stopped.send_replace(true);
+        self.control.send_modify(|control| control.stopped = true);
     }
 
     /// Sends again, first all that is due by now.
     pub fn cont(&self) {
-        self.stopped.send_replace(false);
+        self.control.send_modify(|control| control.stopped = false);
+    }
+
+    /// Its clock jumps by `step_ms`: the stamps of all that follows are that much higher.
+    pub fn step_clock(&self, step_ms: i64) {
+        self.control
+            .send_modify(|control| control.clock_ms += step_ms);
     }
 
     /// As it stands.
@@ -243,7 +257,7 @@ async fn publish(
     tags: impl Iterator<Item = Tag>,
     epoch: Instant,
     progress: &watch::Sender<Progress>,
-    mut stops: watch::Receiver<bool>,
+    mut control: watch::Receiver<Control>,
 ) -> anyhow::Result<()> {
     let config = ClientConfig::new(&target.address, &target.app, &target.stream);
     let mut session = ClientSession::publish(config, target.kind)?;
@@ -277,13 +291,14 @@ async fn publish(
             }
         }
         while let Some(began) = started
-            && !*stops.borrow_and_update()
+            && !control.borrow_and_update().stopped
             && let Some(tag) = tags.next_if(|tag| due(tag) <= began.elapsed())
         {
-            session.send(tag.kind, tag.dts.wire_ms(), &tag.payload)?;
+            let stamp = headwater_media::Dts(tag.dts.0 + control.borrow().clock_ms);
+            session.send(tag.kind, stamp.wire_ms(), &tag.payload)?;
             write(&mut socket, &mut session).await?;
             let at_us = u64::try_from(epoch.elapsed().as_micros()).unwrap_or(u64::MAX);
-            let record = Record::of(tag.kind, tag.dts.wire_ms(), &tag.payload, at_us);
+            let record = Record::of(tag.kind, stamp.wire_ms(), &tag.payload, at_us);
             progress.send_modify(|it| it.sent.push(record));
         }
         write(&mut socket, &mut session).await?;
@@ -293,7 +308,7 @@ async fn publish(
             return Ok(socket.shutdown().await?);
         }
         let next = started
-            .filter(|_| !*stops.borrow())
+            .filter(|_| !control.borrow().stopped)
             .zip(tags.peek())
             .map(|(began, tag)| began + due(tag));
         tokio::select! {
@@ -303,7 +318,7 @@ async fn publish(
                 session.input(buffer.get(..read).unwrap_or_default(), Duration::ZERO)?;
             }
             () = tokio::time::sleep_until(next.unwrap_or(epoch)), if next.is_some() => {}
-            Ok(()) = stops.changed() => {}
+            Ok(()) = control.changed() => {}
         }
     }
 }
