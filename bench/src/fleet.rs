@@ -71,8 +71,9 @@ pub struct FleetMemory {
 
 const RING_BYTES: &str = "headwater_hub_ring_bytes";
 
+/// A role as a process; dropping it ends it.
 #[derive(Debug)]
-struct Member {
+pub(crate) struct Member {
     name: &'static str,
     child: Child,
     admin: SocketAddr,
@@ -101,10 +102,7 @@ impl Fleet {
             edge_admin,
             operator_admin,
         ] = free_addresses()?;
-        let logs =
-            std::env::temp_dir().join(format!("headwater-bench-{}-{}", cpu::own_pid(), now_ns()));
-        std::fs::create_dir_all(&logs)
-            .map_err(|e| BenchError::io(format!("making {}", logs.display()), e))?;
+        let logs = log_directory()?;
         let operators = format!("[\"{operator}\"]");
         let start = |name: &'static str, cores: &Cores, admin: SocketAddr, flags: &[String]| {
             let mut flags = flags.to_vec();
@@ -218,7 +216,11 @@ impl Drop for Fleet {
 }
 
 impl Member {
-    fn start(
+    /// Starts the role `name` on `cores`; what it says goes to a file in `logs`.
+    ///
+    /// # Errors
+    /// If there is no process.
+    pub(crate) fn start(
         program: &Path,
         name: &'static str,
         cores: &Cores,
@@ -245,7 +247,11 @@ impl Member {
         })
     }
 
-    fn ready(&mut self) -> Result<(), BenchError> {
+    /// Waits until it is ready.
+    ///
+    /// # Errors
+    /// If it is not in good time; its last words are part of the error.
+    pub(crate) fn ready(&mut self) -> Result<(), BenchError> {
         let deadline =
             now_ns().saturating_add(u64::try_from(START_PATIENCE.as_nanos()).unwrap_or(u64::MAX));
         while !is_ready(self.admin) {
@@ -265,6 +271,11 @@ impl Member {
 }
 
 impl Member {
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     fn memory(&self) -> Result<Memory, BenchError> {
         let resident_bytes = cpu::resident_bytes(self.child.id());
         let metrics = ask(self.admin, "/metrics")
@@ -287,8 +298,17 @@ impl Drop for Member {
     }
 }
 
-fn flag(name: &str, value: &impl ToString) -> String {
+pub(crate) fn flag(name: &str, value: &impl ToString) -> String {
     format!("--{name}={}", value.to_string())
+}
+
+/// A new directory for what processes say.
+pub(crate) fn log_directory() -> Result<PathBuf, BenchError> {
+    let logs =
+        std::env::temp_dir().join(format!("headwater-bench-{}-{}", cpu::own_pid(), now_ns()));
+    std::fs::create_dir_all(&logs)
+        .map_err(|e| BenchError::io(format!("making {}", logs.display()), e))?;
+    Ok(logs)
 }
 
 fn is_ready(admin: SocketAddr) -> bool {
@@ -314,7 +334,8 @@ fn metric(answer: &str, name: &str, role: &str) -> Option<u64> {
         .find_map(|line| line.strip_prefix(&sample)?.parse().ok())
 }
 
-fn free_addresses<const N: usize>() -> Result<[SocketAddr; N], BenchError> {
+/// Addresses on loopback whose ports are free now.
+pub(crate) fn free_addresses<const N: usize>() -> Result<[SocketAddr; N], BenchError> {
     let mut addresses = [SocketAddr::from(([127, 0, 0, 1], 0)); N];
     for address in &mut addresses {
         address.set_port(port::free()?);

@@ -16,6 +16,7 @@ pub mod floor;
 mod latency;
 pub mod load;
 pub mod measure;
+mod operator;
 pub mod part;
 mod plot;
 pub mod port;
@@ -48,6 +49,7 @@ pub fn command() -> Command {
         .subcommand(slow::command())
         .subcommand(latency::command())
         .subcommand(saturate::command())
+        .subcommand(operator::command())
 }
 
 /// Parts of a measurement, which run as processes of their own.
@@ -72,6 +74,9 @@ pub fn run(matches: &ArgMatches, program: PathBuf) -> Result<String, BenchError>
     let Some((name, matches)) = matches.subcommand() else {
         return Err(BenchError::Value("say what is to be measured".to_owned()));
     };
+    if name == "operator" {
+        return operator::run(matches, program);
+    }
     let choices = scene::Choices::read(matches, program)?;
     // Publishers are threads of this process.
     choices.load_cores.pin()?;

@@ -30,6 +30,8 @@ pub enum Kind {
     Load,
     /// What is compared with.
     Floor,
+    /// What look-ups are compared with.
+    Echo,
 }
 
 impl Kind {
@@ -38,6 +40,7 @@ impl Kind {
         match self {
             Kind::Load => "load",
             Kind::Floor => "floor",
+            Kind::Echo => "echo",
         }
     }
 
@@ -49,6 +52,7 @@ impl Kind {
         match name {
             "load" => crate::load::run(),
             "floor" => crate::floor::run(),
+            "echo" => crate::operator::run_echo(),
             TIED => Err(become_tied(program, arguments)),
             other => Err(BenchError::Value(format!("there is no part `{other}`"))),
         }

@@ -43,15 +43,16 @@ pub(crate) struct Choices {
     pub(crate) play: Option<Target>,
     pub(crate) publish: Option<PublishPlan>,
     pub(crate) pid: Option<u32>,
-    pub(crate) json: Option<PathBuf>,
+    pub(crate) basics: Basics,
     pub(crate) traffic_max_gb: u64,
 }
 
+fn text(name: &'static str, value: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).value_name(value).help(help)
+}
+
 /// The flags of every measurement, with a default for rounds and seconds.
-pub(crate) fn flags(rounds: &'static str, seconds: &'static str) -> Vec<Arg> {
-    let text = |name: &'static str, value: &'static str, help: &'static str| {
-        Arg::new(name).long(name).value_name(value).help(help)
-    };
+pub(crate) fn basic_flags(rounds: &'static str, seconds: &'static str) -> Vec<Arg> {
     vec![
         text("rounds", "N", "Rounds; server and floor take turns")
             .default_value(rounds)
@@ -59,6 +60,24 @@ pub(crate) fn flags(rounds: &'static str, seconds: &'static str) -> Vec<Arg> {
         text("seconds", "S", "Measured seconds of each round")
             .default_value(seconds)
             .value_parser(value_parser!(u64)),
+        text(
+            "server-cores",
+            "LIST",
+            "Cores of the measured process, such as 0 [default: the first]",
+        ),
+        text(
+            "load-cores",
+            "LIST",
+            "Cores of everything else [default: all others]",
+        ),
+        text("json", "FILE", "Write all figures there as JSON"),
+    ]
+}
+
+/// Those of every measurement with viewers.
+pub(crate) fn flags(rounds: &'static str, seconds: &'static str) -> Vec<Arg> {
+    let mut all = basic_flags(rounds, seconds);
+    all.extend(vec![
         text(
             "again",
             "N",
@@ -80,16 +99,6 @@ pub(crate) fn flags(rounds: &'static str, seconds: &'static str) -> Vec<Arg> {
             .long("https")
             .help("Viewers come over HTTPS; the floor encrypts, too")
             .action(ArgAction::SetTrue),
-        text(
-            "server-cores",
-            "LIST",
-            "Cores of the measured process, such as 0 [default: the first]",
-        ),
-        text(
-            "load-cores",
-            "LIST",
-            "Cores of everything else [default: all others]",
-        ),
         text(
             "edge-flag",
             "FLAG",
@@ -124,28 +133,70 @@ pub(crate) fn flags(rounds: &'static str, seconds: &'static str) -> Vec<Arg> {
         )
         .default_value("5000")
         .value_parser(value_parser!(u64)),
-        text("json", "FILE", "Write all figures there as JSON"),
-    ]
+    ]);
+    all
+}
+
+/// What every measurement is told: where what runs, how long and how often.
+#[derive(Clone, Debug)]
+pub(crate) struct Basics {
+    pub(crate) server_cores: Cores,
+    pub(crate) load_cores: Cores,
+    pub(crate) rounds: u32,
+    pub(crate) seconds: u64,
+    json: Option<PathBuf>,
+}
+
+impl Basics {
+    pub(crate) fn read(matches: &ArgMatches) -> Result<Basics, BenchError> {
+        let text = |name: &str| matches.get_one::<String>(name).map(String::as_str);
+        let cores = |name: &str| text(name).map(Cores::parse).transpose();
+        let (first, others) = Cores::halves()?;
+        let basics = Basics {
+            server_cores: cores("server-cores")?.unwrap_or(first),
+            load_cores: cores("load-cores")?.unwrap_or(others),
+            rounds: matches.get_one("rounds").copied().unwrap_or(1),
+            seconds: matches.get_one("seconds").copied().unwrap_or(10),
+            json: text("json").map(PathBuf::from),
+        };
+        for (name, value, max) in [
+            ("seconds", basics.seconds, SECONDS_MAX),
+            ("rounds", basics.rounds.into(), ROUNDS_MAX.into()),
+        ] {
+            if value == 0 || value > max {
+                return Err(BenchError::Value(format!(
+                    "`--{name}` is {value}: it can be 1 to {max}"
+                )));
+            }
+        }
+        Ok(basics)
+    }
+
+    /// Writes `figures` where `--json` says.
+    pub(crate) fn write_json(&self, figures: &impl serde::Serialize) -> Result<(), BenchError> {
+        let Some(path) = &self.json else {
+            return Ok(());
+        };
+        let text = serde_json::to_string_pretty(figures)
+            .map_err(|e| BenchError::part(format!("writing JSON: {e}")))?;
+        std::fs::write(path, text + "\n")
+            .map_err(|e| BenchError::io(format!("writing {}", path.display()), e))
+    }
 }
 
 impl Choices {
     pub(crate) fn read(matches: &ArgMatches, program: PathBuf) -> Result<Choices, BenchError> {
         let text = |name: &str| matches.get_one::<String>(name).map(String::as_str);
-        let (first, others) = Cores::halves()?;
+        let basics = Basics::read(matches)?;
         let remote = matches.get_flag("remote");
         let mut choices = Choices {
             program,
-            server_cores: text("server-cores")
-                .map(Cores::parse)
-                .transpose()?
-                .unwrap_or(first),
-            load_cores: text("load-cores")
-                .map(Cores::parse)
-                .transpose()?
-                .unwrap_or(others),
-            rounds: matches.get_one("rounds").copied().unwrap_or(1),
+            server_cores: basics.server_cores.clone(),
+            load_cores: basics.load_cores.clone(),
+            rounds: basics.rounds,
+            seconds: basics.seconds,
+            basics,
             again: matches.get_one("again").copied().unwrap_or(0),
-            seconds: matches.get_one("seconds").copied().unwrap_or(10),
             tick: text("tick").unwrap_or_default().to_owned(),
             congestion: text("congestion").unwrap_or_default().to_owned(),
             tls: matches.get_flag("https").then(Pair::new).transpose()?,
@@ -160,19 +211,8 @@ impl Choices {
                 .map(|url| publish_plan(url, remote))
                 .transpose()?,
             pid: matches.get_one("pid").copied(),
-            json: text("json").map(PathBuf::from),
             traffic_max_gb: matches.get_one("traffic-max-gb").copied().unwrap_or(0),
         };
-        for (name, value, max) in [
-            ("seconds", choices.seconds, SECONDS_MAX),
-            ("rounds", choices.rounds.into(), ROUNDS_MAX.into()),
-        ] {
-            if value == 0 || value > max {
-                return Err(BenchError::Value(format!(
-                    "`--{name}` is {value}: it can be 1 to {max}"
-                )));
-            }
-        }
         match (choices.play.as_ref().map(|play| play.tls), &choices.tls) {
             // The floor beside a server of HTTPS encrypts, too.
             (Some(true), None) => choices.tls = Some(Pair::new()?),
@@ -326,13 +366,7 @@ impl Choices {
 
     /// Writes `figures` where `--json` says.
     pub(crate) fn write_json(&self, figures: &impl serde::Serialize) -> Result<(), BenchError> {
-        let Some(path) = &self.json else {
-            return Ok(());
-        };
-        let text = serde_json::to_string_pretty(figures)
-            .map_err(|e| BenchError::part(format!("writing JSON: {e}")))?;
-        std::fs::write(path, text + "\n")
-            .map_err(|e| BenchError::io(format!("writing {}", path.display()), e))
+        self.basics.write_json(figures)
     }
 }
 
