@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use headwater_location::proto::LocateRequest;
 use headwater_location::{
     Carried, Endpoint, Member, MemberId, Part, PlaceRequest, Role, Site, StreamKey, term,
 };
@@ -73,21 +74,28 @@ impl Crowd {
             ));
         }
         // They beat, or they would be gone before the last stream has its place.
-        let idle: Vec<AbortHandle> = origins
-            .iter()
-            .chain(&edges)
-            .map(|session| spawn(session, Vec::new(), Pace::default()))
-            .collect();
+        let idle = |sessions: &[Arc<Session>]| -> Vec<AbortHandle> {
+            let idle = sessions.iter();
+            idle.map(|session| spawn(session, Vec::new(), Pace::default()))
+                .collect()
+        };
+        let (idle_origins, idle_edges) = (idle(&origins), idle(&edges));
         let keys: Vec<StreamKey> = (0..plan.streams)
             .map(|n| StreamKey::new("default", "live", &format!("bench-{n}")))
             .collect::<Result<_, _>>()
             .map_err(|e| BenchError::part(format!("naming a stream: {e}")))?;
         let (mut parts, terms) = place(operator, &keys, plan.origins).await?;
-        idle.iter().for_each(AbortHandle::abort);
+        idle_origins.iter().for_each(AbortHandle::abort);
         for (n, session) in origins.iter().enumerate() {
             let carried = parts.remove(&n).unwrap_or_default();
             spawn(session, carried, plan.pace(n, plan.origins));
         }
+        let crowd = Crowd {
+            sessions: origins.into_iter().chain(edges.iter().cloned()).collect(),
+            keys,
+        };
+        crowd.live(operator).await?;
+        let keys = &crowd.keys;
         for (n, session) in edges.iter().enumerate() {
             let watched: Vec<usize> = (0..plan.watches.min(keys.len()))
                 .map(|i| n.wrapping_mul(97).wrapping_add(i) % keys.len().max(1))
@@ -97,6 +105,7 @@ impl Crowd {
                 .filter_map(|at| keys.get(*at).cloned())
                 .collect();
             session.watch(&watched_keys).await?;
+            crowd.until(|| session.moves() >= watched.len()).await?;
             let carried = watched
                 .iter()
                 .filter_map(|at| Some((keys.get(*at)?, terms.get(*at)?)));
@@ -110,17 +119,39 @@ impl Crowd {
                 seen: None,
                 viewers: 10,
             });
+            let before = idle_edges.get(n);
+            before.into_iter().for_each(AbortHandle::abort);
             spawn(session, carried.collect(), plan.pace(n, plan.edges));
         }
-        let crowd = Crowd {
-            sessions: origins.into_iter().chain(edges.iter().cloned()).collect(),
-            keys,
-        };
-        let wanted = plan.watches.min(plan.streams);
-        crowd
-            .until(|| edges.iter().all(|edge| edge.moves() >= wanted))
-            .await?;
         Ok(crowd)
+    }
+
+    /// Waits until the operator finds every stream.
+    async fn live(&self, operator: SocketAddr) -> Result<(), BenchError> {
+        let mut client = client(operator).await?;
+        let mut looks = tokio::time::interval(LOOK_EVERY);
+        let end = clock::now().saturating_add(PATIENCE);
+        for key in &self.keys {
+            loop {
+                let request = LocateRequest {
+                    key: key.to_string(),
+                    ..LocateRequest::default()
+                };
+                let reply = client.locate(request).await;
+                let reply = reply.map_err(|e| BenchError::part(format!("finding {key}: {e}")))?;
+                if reply.into_inner().found {
+                    break;
+                }
+                self.check()?;
+                if clock::now() > end {
+                    return Err(BenchError::part(format!(
+                        "the operator does not find {key}"
+                    )));
+                }
+                looks.tick().await;
+            }
+        }
+        Ok(())
     }
 
     /// All streams, as they are asked for.
@@ -131,12 +162,12 @@ impl Crowd {
     /// # Errors
     /// If the operator has ended a session: the measurement was one of something else.
     pub(super) fn check(&self) -> Result<(), BenchError> {
-        if self.sessions.iter().any(|session| session.is_over()) {
-            return Err(BenchError::part(
-                "the operator has ended a member's session: is the load's core too slow for this crowd?",
-            ));
+        match self.sessions.iter().find_map(|session| session.over()) {
+            Some(why) => Err(BenchError::part(format!(
+                "the operator has ended a member's session ({why}): is the load's core too slow for this crowd?"
+            ))),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     async fn until(&self, reached: impl Fn() -> bool) -> Result<(), BenchError> {

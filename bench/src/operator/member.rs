@@ -1,8 +1,8 @@
 //! A member of the cluster as the operator knows it: a session that beats, reports and watches, with nothing behind it.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use headwater_location::limits::{CHUNK_MAX_ENTRIES, HEARTBEAT, MESSAGE_MAX_BYTES};
@@ -41,8 +41,8 @@ pub(super) struct Pace {
 struct Heard {
     /// Watched streams of which it said where they are.
     moves: AtomicUsize,
-    /// The session is over.
-    over: AtomicBool,
+    /// Why the session is over.
+    over: OnceLock<String>,
 }
 
 impl Session {
@@ -73,14 +73,21 @@ impl Session {
         tokio::spawn(async move {
             // The connection is the client's.
             let _client = client;
-            while let Ok(Some(said)) = down.message().await {
-                if let Some(proto::down::Message::Move(moved)) = said.message
-                    && !moved.sources.is_empty()
-                {
-                    heard.moves.fetch_add(1, Ordering::Relaxed);
+            let why = loop {
+                match down.message().await {
+                    Ok(Some(said)) => {
+                        if let Some(proto::down::Message::Move(moved)) = said.message
+                            && !moved.sources.is_empty()
+                        {
+                            heard.moves.fetch_add(1, Ordering::Relaxed);
+                        }
+                    }
+                    Ok(None) => break "it ended".to_owned(),
+                    Err(status) => break status.message().to_owned(),
                 }
-            }
-            heard.over.store(true, Ordering::Relaxed);
+            };
+            // It is set here only.
+            drop(heard.over.set(why));
         });
         Ok(session)
     }
@@ -109,9 +116,9 @@ impl Session {
         self.heard.moves.load(Ordering::Relaxed)
     }
 
-    /// Whether the operator has ended the session.
-    pub(super) fn is_over(&self) -> bool {
-        self.heard.over.load(Ordering::Relaxed)
+    /// Why the operator has ended the session, if it has.
+    pub(super) fn over(&self) -> Option<&str> {
+        self.heard.over.get().map(String::as_str)
     }
 
     /// Carries `parts` from now on: says so at once, then where the streams' time stands (not again if `pace` has no
