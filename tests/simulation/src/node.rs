@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use headwater_admission::{Admission, AdmissionConfig};
 use headwater_edge::{Edge, EdgeConfig, EdgeDeps};
+use headwater_location::claim::OnDuplicate;
 use headwater_location::{LocationConfig, Locator, Role};
 use headwater_operator::{Deps, Operator, OperatorConfig};
 use headwater_origin::{Origin, OriginConfig, OriginDeps};
@@ -69,6 +70,7 @@ pub(crate) fn start(
     now_us: u64,
     skew_ms: i64,
     seed: Seed,
+    on_duplicate: OnDuplicate,
 ) -> Alive {
     let process = Process::new(network, &place.name(), place.ip(), now_us, skew_ms, seed);
     let registry = Registry::new().unwrap();
@@ -112,7 +114,10 @@ pub(crate) fn start(
                 Some(Operator::start(&config, deps).await.unwrap())
             }
             Kind::Origin => {
-                let config = OriginConfig::default();
+                let config = OriginConfig {
+                    on_duplicate,
+                    ..OriginConfig::default()
+                };
                 let ports = headwater_origin::Ports::open(&config).await.unwrap();
                 let deps = OriginDeps {
                     locator: join(Role::Origin, 7000),

@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use headwater_location::claim::OnDuplicate;
+
 use crate::node::{Kind, Place};
 use crate::seed::Seed;
 
@@ -62,6 +64,8 @@ pub(crate) struct Plan {
     pub(crate) slows: bool,
     /// What each wall clock is wrong by, in milliseconds.
     pub(crate) skew_max_ms: u64,
+    /// What origins do with a publisher that comes back while its old line looks alive.
+    pub(crate) on_duplicate: OnDuplicate,
 }
 
 impl Plan {
@@ -86,6 +90,11 @@ impl Plan {
             faults: Vec::new(),
             slows: false,
             skew_max_ms: if seed.chance(300) { 30_000 } else { 20 },
+            on_duplicate: if number % 5 == 3 {
+                OnDuplicate::Backup
+            } else {
+                OnDuplicate::Replace
+            },
         };
         for _ in 0..seed.within(1, 4) {
             plan.add(seed);

@@ -260,6 +260,7 @@ impl World {
             self.now_us,
             node.skew_ms,
             seed,
+            self.plan.on_duplicate,
         ));
         node.dead_since_us = None;
         node.stopped = false;
