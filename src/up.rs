@@ -30,13 +30,16 @@ pub(crate) fn command() -> Command {
 
 pub(crate) fn run(matches: &ArgMatches, config: Config) -> Result<(), Exit> {
     let mut roles = vec![Role::Operator, Role::Origin, Role::Edge];
-    if matches.get_flag("demo") {
+    let demo = matches.get_flag("demo");
+    if demo {
         roles.push(Role::Demo);
     }
-    roles::run(config, &roles, |config| print(&welcome(&places(config)?)))
+    roles::run(config, &roles, |config| {
+        print(&welcome(&places(config, demo)?))
+    })
 }
 
-fn places(config: &Config) -> Result<Places, Exit> {
+fn places(config: &Config, demo: bool) -> Result<Places, Exit> {
     let rtmp_play = &config.edge.rtmp_listen;
     Ok(Places {
         rtmp: config.origin.listen.parse().map_err(Exit::failed)?,
@@ -45,5 +48,6 @@ fn places(config: &Config) -> Result<Places, Exit> {
         admin: config.admin.listen.parse().map_err(Exit::failed)?,
         machine: net::own_address(),
         open: config.admission.keys.is_empty() && config.admission.callback.url.is_empty(),
+        demo,
     })
 }

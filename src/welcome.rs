@@ -17,6 +17,8 @@ pub(crate) struct Places {
     pub(crate) machine: Option<IpAddr>,
     /// Whether publishing and playing need no signature.
     pub(crate) open: bool,
+    /// Whether the demonstration is published.
+    pub(crate) demo: bool,
 }
 
 /// The text, short enough for one screen.
@@ -24,6 +26,12 @@ pub(crate) fn welcome(places: &Places) -> String {
     let rtmp = authority(places.rtmp);
     let http = authority(places.http);
     let admin = authority(places.admin);
+    // What is shown to play is there at once with the demonstration.
+    let (stream, of) = if places.demo {
+        ("demo", " the test picture (your own: room for demo)")
+    } else {
+        ("room", "")
+    };
     let mut text = format!(
         "\
 Headwater is up.
@@ -32,14 +40,14 @@ Push
   OBS      server rtmp://{rtmp}/live   stream key room
   ffmpeg   ffmpeg -re -i clip.mp4 -c copy -f flv rtmp://{rtmp}/live/room
 
-Play
-  URL      http://{http}/live/room.flv   (VLC, mpegts.js)
-  ffplay   ffplay http://{http}/live/room.flv
+Play{of}
+  URL      http://{http}/live/{stream}.flv   (VLC, mpegts.js)
+  ffplay   ffplay http://{http}/live/{stream}.flv
 "
     );
     if let Some(play) = places.rtmp_play {
         text.push_str(&format!(
-            "  RTMP     rtmp://{}/live/room\n",
+            "  RTMP     rtmp://{}/live/{stream}\n",
             authority(play)
         ));
     }
@@ -90,6 +98,7 @@ mod tests {
             admin: "127.0.0.1:9190".parse().unwrap(),
             machine: Some("192.168.1.7".parse().unwrap()),
             open,
+            demo: false,
         }
     }
 
@@ -112,6 +121,21 @@ mod tests {
             text.lines().all(|line| line.chars().count() <= 90),
             "{text}"
         );
+    }
+
+    #[test]
+    fn with_the_demonstration_what_is_shown_to_play_is_there() {
+        let mut places = places("[::]:1935", true);
+        places.demo = true;
+        let text = welcome(&places);
+        for part in [
+            "-f flv rtmp://localhost:1935/live/room",
+            "ffplay http://localhost:8080/live/demo.flv",
+            "rtmp://localhost:1936/live/demo",
+        ] {
+            assert!(text.contains(part), "{part} is not in:\n{text}");
+        }
+        assert!(!text.contains("room.flv"), "{text}");
     }
 
     #[test]
