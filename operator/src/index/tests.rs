@@ -7,7 +7,8 @@ mod sources;
 use std::collections::BTreeMap;
 
 use headwater_location::{
-    Carried, Endpoint, LocateRequest, PlaceReply, PlaceRequest, Role, Site, Sources,
+    Carried, Endpoint, Heartbeat, LocateRequest, Member, Part, PlaceReply, PlaceRequest, Report,
+    Role, Site, Sources, StreamReport,
 };
 
 use super::*;
