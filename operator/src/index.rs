@@ -94,6 +94,10 @@ pub struct Index {
     /// `None` while none have been read.
     rules: Option<Rules>,
     ring: Ring,
+    /// Something has changed that the list is made of.
+    members_changed: bool,
+    /// Members came, went or moved since watchers were last told of it.
+    places_changed: bool,
     /// The members do not know the list of this version yet.
     list_changed: bool,
     /// The exceptions are those of an earlier ring.
@@ -126,6 +130,8 @@ impl Index {
             operators: Vec::new(),
             rules: None,
             ring: Ring::new(Vec::<String>::new()),
+            members_changed: false,
+            places_changed: false,
             list_changed: false,
             ring_changed: false,
             ledger: Ledger::default(),
@@ -192,7 +198,10 @@ impl Index {
                 self.standing(member, |standing| standing.cordoned = cordoned);
             }
             Event::Order(member, order) => self.order(&member, order, &mut effects),
-            Event::Known(known) => self.known = known,
+            Event::Known(known) => {
+                self.known = known;
+                self.members_changed = true;
+            }
             Event::Expect(expected) => self.expected = Some(expected),
             Event::Operators(operators) => self.operators(operators),
             Event::Rules(rules) => self.rule(rules, &mut effects),
@@ -201,6 +210,7 @@ impl Index {
         self.relist();
         if ticked {
             self.publish_members(now, &mut effects);
+            touched.extend(self.watched_anew());
         }
         self.follow_up(touched, &mut effects);
         effects
@@ -230,6 +240,7 @@ impl Index {
     fn standing(&mut self, member: MemberId, change: impl FnOnce(&mut Standing)) {
         let mut standing = self.standings.remove(&member).unwrap_or_default();
         change(&mut standing);
+        self.members_changed = true;
         if standing != Standing::default() {
             self.standings.insert(member, standing);
         }

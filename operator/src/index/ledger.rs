@@ -82,6 +82,17 @@ impl Entry {
     }
 }
 
+/// What a member's word on a part of a stream is news of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum News {
+    /// Nothing but where the stream's time stands, and how many watch: most reports are.
+    Time,
+    /// Its session, or who has its other parts.
+    Session,
+    /// That the member has the part at all.
+    Part,
+}
+
 /// All live streams and the members that have them.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
@@ -140,23 +151,30 @@ impl Ledger {
         (term, seen)
     }
 
-    /// Adds or replaces a part of `member`.
-    pub(crate) fn set(&mut self, member: &MemberId, carried: Carried) {
-        let key = carried.key.clone();
+    /// Adds or replaces a part of `member`; says what that is news of.
+    pub(crate) fn set(&mut self, member: &MemberId, carried: Carried) -> News {
         let part = carried.part;
-        self.by_member
-            .entry(member.clone())
-            .or_default()
-            .insert((key.clone(), part));
-        let entry = self.streams.entry(key).or_default();
-        let new = entry
-            .parts
-            .insert((member.clone(), part), carried)
-            .is_none();
-        if new && part == Part::Home {
+        let entry = match self.streams.get_mut(&carried.key) {
+            Some(entry) => entry,
+            None => self.streams.entry(carried.key.clone()).or_default(),
+        };
+        if let Some(held) = entry.parts.get_mut(&(member.clone(), part)) {
+            let session = |it: &Carried| (it.epoch, it.term);
+            let same = session(held) == session(&carried)
+                && held.ingress == carried.ingress
+                && held.home == carried.home;
+            *held = carried;
+            return if same { News::Time } else { News::Session };
+        }
+        let key = carried.key.clone();
+        entry.parts.insert((member.clone(), part), carried);
+        let parts = self.by_member.entry(member.clone()).or_default();
+        parts.insert((key, part));
+        if part == Part::Home {
             let homes = self.homes.entry(member.clone()).or_default();
             *homes = homes.saturating_add(1);
         }
+        News::Part
     }
 
     /// `member` no longer has the part; what it last said of the stream is remembered for a while.

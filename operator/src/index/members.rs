@@ -6,13 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use headwater_location::limits::{CHUNK_MAX_ENTRIES, OPERATORS_MAX};
-use headwater_location::{Down, Member, MemberList, Members};
+use headwater_location::{Down, Member, MemberList, Members, Role, Site, StreamKey};
 
 use super::{Effect, Index};
 
 impl Index {
-    /// Makes the member list anew.
+    /// Makes the member list anew, if anything has changed that it is made of.
     pub(super) fn relist(&mut self) {
+        if !std::mem::take(&mut self.members_changed) {
+            return;
+        }
         let list = MemberList::new(self.sessions.values().map(|session| {
             let standing = self.standings.get(&session.member.id);
             let mut member = session.member.clone();
@@ -26,6 +29,7 @@ impl Index {
         if list == self.members {
             return;
         }
+        self.places_changed |= !places(&list).eq(places(&self.members));
         self.members = list;
         self.version = self.version.saturating_add(1);
         self.list_changed = true;
@@ -34,6 +38,15 @@ impl Index {
             self.ring = ring;
             self.ring_changed = true;
         }
+    }
+
+    /// The streams that somebody watches, if members came, went or moved since the last time: who serves a stream is then
+    /// told anew, where it is another one. Nothing if not.
+    pub(super) fn watched_anew(&mut self) -> Vec<StreamKey> {
+        if !std::mem::take(&mut self.places_changed) {
+            return Vec::new();
+        }
+        self.watches.keys().cloned().collect()
     }
 
     /// Notes where replicas are; the members hear of it with the next list.
@@ -88,4 +101,10 @@ impl Index {
         }
         chunks
     }
+}
+
+/// What of each member stands in answers of where a stream is.
+fn places(list: &MemberList) -> impl Iterator<Item = (&str, Role, &str, &Site)> {
+    list.iter()
+        .map(|it| (&*it.id, it.role, &*it.internal, &it.site))
 }

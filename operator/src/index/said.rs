@@ -7,6 +7,7 @@ use std::time::Duration;
 use headwater_location::limits::{MEMBER_STREAMS_MAX, MEMBER_WATCHES_MAX, MEMBERS_MAX};
 use headwater_location::{Down, Heartbeat, Member, Part, Report, StreamKey, StreamReport, Up};
 
+use super::ledger::News;
 use super::sessions::{CloseReason, Session, SessionId};
 use super::{Effect, Index, Rules, known};
 
@@ -84,6 +85,7 @@ impl Index {
         let standing = self.standings.get(&member.id);
         let drain = standing.and_then(|standing| standing.drain.clone());
         self.sessions.insert(id, Session::new(member, now));
+        self.members_changed = true;
         // The newcomer gets everything whole at once; the others hear of it with the next tick.
         self.relist();
         for chunk in self.member_chunks(now) {
@@ -116,9 +118,9 @@ impl Index {
         }
         for StreamReport { carried, ended } in report.streams {
             let (key, part) = (carried.key.clone(), carried.part);
-            touched.insert(key.clone());
             if ended {
                 self.ledger.end(&member, &key, part, Some(&carried), now);
+                touched.insert(key);
                 continue;
             }
             if let Some(named) = &mut session.named {
@@ -127,9 +129,13 @@ impl Index {
             if part == Part::Home {
                 self.reservations.release(&key);
             }
-            self.ledger.set(&member, carried);
-            if self.ledger.parts(&member) > MEMBER_STREAMS_MAX {
+            let news = self.ledger.set(&member, carried);
+            if news == News::Part && self.ledger.parts(&member) > MEMBER_STREAMS_MAX {
                 return Err(CloseReason::TooMany);
+            }
+            // Time goes on in every report of every stream: nobody has to hear of that.
+            if news != News::Time {
+                touched.insert(key);
             }
         }
         if report.complete {
@@ -154,9 +160,11 @@ impl Index {
         let session = self.sessions.get_mut(&id).ok_or(CloseReason::NoHello)?;
         session.heard = now;
         session.load = beat.load;
-        session.member.ready = beat.ready;
-        session.member.draining = beat.draining;
-        session.member.revision = beat.revision;
+        let member = &mut session.member;
+        let before = (member.ready, member.draining, member.revision);
+        let after = (beat.ready, beat.draining, beat.revision);
+        (member.ready, member.draining, member.revision) = after;
+        self.members_changed |= before != after;
         Ok(())
     }
 
@@ -186,6 +194,7 @@ impl Index {
         let Some(session) = self.sessions.remove(&id) else {
             return;
         };
+        self.members_changed = true;
         self.watches.remove_session(id);
         let member = &session.member.id;
         self.reservations.release_all(member);

@@ -17,6 +17,11 @@ impl Watches {
         self.by_session.get(&session).map_or(0, BTreeSet::len)
     }
 
+    /// All that anybody watches.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &StreamKey> {
+        self.by_key.keys()
+    }
+
     pub(crate) fn add(&mut self, session: SessionId, key: &StreamKey, told: Sources) {
         self.by_session
             .entry(session)

@@ -64,37 +64,79 @@ fn a_home_tells_of_an_ingress_that_has_not_reported() {
     assert_eq!(names(&scenario.locate(&room).sources), ["b"]);
 }
 
+/// The sources that watchers are told.
+fn told(effects: Vec<Effect>) -> Vec<Vec<String>> {
+    effects
+        .into_iter()
+        .filter_map(|effect| {
+            let Effect::Send(_, down) = effect else {
+                return None;
+            };
+            let Down::Move { sources, .. } = &*down else {
+                return None;
+            };
+            Some(names(&sources.sources))
+        })
+        .collect()
+}
+
 #[test]
 fn a_watcher_is_told_at_once_and_then_of_every_move_once() {
     let room = key("room");
     let mut scenario = Scenario::with_origins(&["a", "b"]);
     scenario.join("edge", Role::Edge);
-    let edge = scenario.sessions["edge"];
-    let moves = |effects: Vec<Effect>| -> Vec<Vec<String>> {
-        effects
-            .into_iter()
-            .filter_map(|effect| {
-                let Effect::Send(to, down) = effect else {
-                    return None;
-                };
-                let Down::Move { sources, .. } = &*down else {
-                    return None;
-                };
-                (to == edge).then(|| names(&sources.sources))
-            })
-            .collect()
-    };
-    let told = scenario.say("edge", Up::Watch(vec![room.clone()]));
-    assert_eq!(moves(told), [Vec::<String>::new()]);
+    let effects = scenario.say("edge", Up::Watch(vec![room.clone()]));
+    assert_eq!(told(effects), [Vec::<String>::new()]);
     let home = carried(&room, Part::Home, 1, 1, "b");
-    let told = scenario.report("a", home.clone(), false);
-    assert_eq!(moves(told), [["a", "b"]]);
+    let effects = scenario.report("a", home.clone(), false);
+    assert_eq!(told(effects), [["a", "b"]]);
     let busier = Carried {
         viewers: 3,
         ..home.clone()
     };
-    assert!(moves(scenario.report("a", busier, false)).is_empty());
-    assert_eq!(moves(scenario.leave("a")), [Vec::<String>::new()]);
+    assert!(told(scenario.report("a", busier, false)).is_empty());
+    assert_eq!(told(scenario.leave("a")), [Vec::<String>::new()]);
     scenario.say("edge", Up::Unwatch(vec![room.clone()]));
-    assert!(moves(scenario.report("b", home, false)).is_empty());
+    assert!(told(scenario.report("b", home, false)).is_empty());
+}
+
+#[test]
+fn watchers_hear_of_a_source_that_comes_or_goes_though_its_part_was_reported_by_another() {
+    let room = key("room");
+    let mut scenario = Scenario::with_origins(&["b"]);
+    scenario.join("edge", Role::Edge);
+    scenario.report("b", carried(&room, Part::Home, 1, 1, "a"), false);
+    scenario.say("edge", Up::Watch(vec![room.clone()]));
+    scenario.apply(Event::Tick);
+    scenario.join("a", Role::Origin);
+    assert_eq!(told(scenario.apply(Event::Tick)), [["b", "a"]]);
+    assert_eq!(told(scenario.apply(Event::Tick)), Vec::<Vec<String>>::new());
+    scenario.leave("a");
+    assert_eq!(told(scenario.apply(Event::Tick)), [["b"]]);
+}
+
+#[test]
+fn a_report_of_nothing_but_the_time_is_kept_and_told_to_nobody() {
+    let room = key("room");
+    let mut scenario = Scenario::with_origins(&["a", "b"]);
+    scenario.join("edge", Role::Edge);
+    let first = carried(&room, Part::Home, 1, 1, "a");
+    scenario.report("b", first.clone(), false);
+    scenario.say("edge", Up::Watch(vec![room.clone()]));
+    scenario.apply(Event::Tick);
+    let later = Carried {
+        seen: Some(headwater_location::Seen {
+            stream_dts_ms: 1_000,
+            unix_ms: 5_000,
+        }),
+        viewers: 7,
+        ..first
+    };
+    assert_eq!(scenario.report("b", later.clone(), false), []);
+    assert_eq!(scenario.index.ledger.memory(&room), (1, later.seen));
+    assert_eq!(
+        told(scenario.report("b", carried(&room, Part::Home, 1, 1, "b"), false)),
+        [["b"]],
+        "who has the publisher is news"
+    );
 }
