@@ -11,11 +11,14 @@ use headwater_location::{
 };
 use headwater_process::clock;
 use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::calls::client;
 use crate::error::BenchError;
 
+/// When a member that reports once reports again: no measurement is that long.
+const FAR: Duration = Duration::from_secs(24 * 3600);
 /// Messages that wait for the connection.
 const QUEUE_MAX_MESSAGES: usize = 64;
 
@@ -126,31 +129,32 @@ impl Session {
     pub(super) async fn carry(&self, parts: Vec<Carried>, pace: Pace) {
         let began_ms = clock::unix_ms();
         let mut beats = tokio::time::interval(HEARTBEAT);
-        let mut due = clock::now();
+        // What is new is said at once; from then on each member has an instant of its own.
+        let mut due = Instant::now();
         let mut wait = pace.phase;
         loop {
-            beats.tick().await;
-            if self.say(&self.beat()).await.is_err() {
-                return;
-            }
-            let now = clock::now();
-            if now < due {
-                continue;
-            }
-            due = if pace.every.is_zero() {
-                Duration::MAX
-            } else {
-                now.saturating_add(pace.every).saturating_add(wait)
-            };
-            wait = Duration::ZERO;
-            let unix_ms = clock::unix_ms();
-            let seen = Seen {
-                stream_dts_ms: i64::try_from(unix_ms.saturating_sub(began_ms)).unwrap_or(0),
-                unix_ms,
-            };
-            for chunk in parts.chunks(CHUNK_MAX_ENTRIES) {
-                if self.say(&Up::Report(report(chunk, seen))).await.is_err() {
-                    return;
+            tokio::select! {
+                _ = beats.tick() => {
+                    if self.say(&self.beat()).await.is_err() {
+                        return;
+                    }
+                }
+                () = sleep_until(due) => {
+                    due = if pace.every.is_zero() {
+                        Instant::now() + FAR
+                    } else {
+                        due + pace.every + std::mem::take(&mut wait)
+                    };
+                    let unix_ms = clock::unix_ms();
+                    let seen = Seen {
+                        stream_dts_ms: i64::try_from(unix_ms.saturating_sub(began_ms)).unwrap_or(0),
+                        unix_ms,
+                    };
+                    for chunk in parts.chunks(CHUNK_MAX_ENTRIES) {
+                        if self.say(&Up::Report(report(chunk, seen))).await.is_err() {
+                            return;
+                        }
+                    }
                 }
             }
         }
