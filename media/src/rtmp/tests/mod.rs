@@ -1,7 +1,9 @@
 //! Sessions against each other and against bytes made by hand.
 
+mod commands;
 mod hostile;
 mod session;
+mod tags;
 
 use std::time::Duration;
 

@@ -1,0 +1,94 @@
+//! What a publisher sends comes out as the bodies of tags.
+
+use super::*;
+use crate::TagKind;
+use crate::rtmp::code;
+
+#[test]
+fn media_behind_publish_waits_for_the_answer() {
+    for accepted in [true, false] {
+        let mut hand = Hand::connected();
+        hand.command(1, "publish", 0.0, Value::Null, &[Value::string("room")])
+            .unwrap();
+        hand.message(message_type::VIDEO, 1, 0, b"header").unwrap();
+        assert_eq!(hand.events().len(), 1, "the publish alone");
+        if accepted {
+            hand.server.accept_publish(NOW);
+            assert_eq!(hand.events(), [media(TagKind::Video, 0, b"header")]);
+        } else {
+            hand.server
+                .refuse_publish(code::CONNECT_REJECTED, "no", NOW);
+            assert_eq!(hand.events(), []);
+        }
+    }
+}
+
+#[test]
+fn data_comes_out_as_the_body_of_a_script_tag() {
+    let body = b"\x02\x00\x0AonMetaData\x05";
+    let framed = [&b"\x02\x00\x0D@setDataFrame"[..], body].concat();
+    let amf3 = [&[0][..], &framed].concat();
+    for (name, type_id, payload, expected) in [
+        ("bare", message_type::DATA, &body[..], Some(&body[..])),
+        ("@setDataFrame", message_type::DATA, &framed, Some(body)),
+        ("AMF3", message_type::DATA_AMF3, &amf3, Some(body)),
+        (
+            "AMF3 without its format byte",
+            message_type::DATA_AMF3,
+            &framed,
+            Some(body),
+        ),
+        (
+            "@setDataFrame alone",
+            message_type::DATA,
+            &framed[..16],
+            None,
+        ),
+        (
+            "@clearDataFrame",
+            message_type::DATA,
+            b"\x02\x00\x0F@clearDataFrame\x02\x00\x01a",
+            None,
+        ),
+        ("no name", message_type::DATA, &[5], None),
+        ("empty", message_type::DATA, &[], None),
+        ("shared object", 19, &body[..], None),
+    ] {
+        let mut hand = Hand::publishing();
+        hand.message(type_id, 1, 9, payload).unwrap();
+        let expected: Vec<_> = expected
+            .into_iter()
+            .map(|body| media(TagKind::Script, 9, body))
+            .collect();
+        assert_eq!(hand.events(), expected, "{name}");
+    }
+}
+
+#[test]
+fn aggregates_come_out_as_their_parts() {
+    let mut hand = Hand::publishing();
+    let part = |type_id: u8, time: u8, body: u8| {
+        [type_id, 0, 0, 1, 0, 0, time, 0, 0, 0, 0, body, 0, 0, 0, 12]
+    };
+    hand.message(
+        message_type::AGGREGATE,
+        1,
+        1_000,
+        &[part(9, 50, 1), part(8, 60, 2)].concat(),
+    )
+    .unwrap();
+    assert_eq!(
+        hand.events(),
+        [
+            media(TagKind::Video, 1_000, &[1]),
+            media(TagKind::Audio, 1_010, &[2])
+        ]
+    );
+    let cut = &part(9, 0, 1)[..11];
+    assert_eq!(
+        hand.message(message_type::AGGREGATE, 1, 0, cut)
+            .unwrap_err()
+            .reason(),
+        "message_cut"
+    );
+}
