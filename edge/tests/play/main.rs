@@ -15,6 +15,7 @@ mod http;
 mod http2;
 mod paced;
 mod release;
+mod requests;
 mod rtmp;
 mod scene;
 mod secure;
