@@ -6,6 +6,7 @@
 mod codecs;
 mod cursor;
 mod headers;
+mod late;
 mod limits;
 mod meter;
 mod metrics;
@@ -15,8 +16,9 @@ mod ring;
 mod stream;
 
 pub use codecs::Codecs;
-pub use cursor::{Cursor, DropReason, Dropped, Item, LatePolicy, Mode};
+pub use cursor::{Cursor, Item, Mode};
 pub use headers::{HeaderSlot, Headers, Role};
+pub use late::{DropReason, Dropped, LatePolicy};
 pub use limits::{RingLimits, StreamRules};
 pub use meter::Rates;
 pub use metrics::HubMetrics;

@@ -3,7 +3,7 @@
 use headwater_media::TagKind;
 use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
-use crate::cursor::{DropReason, Dropped};
+use crate::late::{DropReason, Dropped};
 
 /// Counters and gauges over all streams.
 #[derive(Debug)]

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use headwater_media::{Dts, Tag, TagKind};
 
-use crate::cursor::LatePolicy;
 use crate::headers::{HeaderSlot, Headers, Role};
+use crate::late::LatePolicy;
 use crate::limits::{RingLimits, StreamRules};
 
 /// A ring holds no more tags than if each had so many bytes: a tag takes memory of its own beside its payload.
