@@ -2,12 +2,14 @@
 
 use serde::Serialize;
 
+use crate::choices::Choices;
 use crate::cpu::resident_bytes;
 use crate::error::BenchError;
 use crate::load::{LoadPlan, LoadState, Target};
 use crate::measure::{Round, Stage, round};
 use crate::part::{Kind, Part};
-use crate::scene::{Choices, FloorServer, Server, progress};
+use crate::progress::progress;
+use crate::scene::{FloorServer, Server};
 use crate::stats::Spread;
 use crate::table::Table;
 

@@ -2,9 +2,9 @@
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
+use crate::choices::{Choices, flags};
 use crate::compare::{compare, keep, show};
 use crate::error::BenchError;
-use crate::scene::{Choices, flags};
 use crate::stream::Shape;
 
 /// The command.

@@ -2,11 +2,11 @@
 
 use clap::{Arg, ArgMatches, Command, value_parser};
 
+use crate::choices::{Choices, flags};
 use crate::compare::{Compared, compare, keep, show};
 use crate::error::BenchError;
 use crate::load::Target;
 use crate::plot::{Point, Series, plot};
-use crate::scene::{Choices, flags};
 use crate::stream::Shape;
 
 /// The command.

@@ -5,6 +5,7 @@
 //! same bytes costs when nothing else is done. Figures are ratios to the floor, for machines differ from day to day.
 
 mod address;
+mod choices;
 mod churn;
 pub mod clock;
 mod compare;
@@ -20,6 +21,7 @@ mod operator;
 pub mod part;
 mod plot;
 pub mod port;
+mod progress;
 pub mod publish;
 mod saturate;
 mod scene;
@@ -77,7 +79,7 @@ pub fn run(matches: &ArgMatches, program: PathBuf) -> Result<String, BenchError>
     if name == "operator" {
         return operator::run(matches, program);
     }
-    let choices = scene::Choices::read(matches, program)?;
+    let choices = choices::Choices::read(matches, program)?;
     // Publishers are threads of this process.
     choices.load_cores.pin()?;
     match name {

@@ -17,13 +17,14 @@ use serde::Serialize;
 use self::calls::Calls;
 use self::crowd::{Crowd, CrowdPlan};
 use self::echo::EchoPlan;
+use crate::choices::{Basics, basic_flags};
 use crate::clock::now_ns;
 use crate::cpu;
 use crate::error::BenchError;
 use crate::fleet::{Member, flag, free_addresses, log_directory};
 use crate::floor::FloorState;
 use crate::part::{Kind, Part};
-use crate::scene::{Basics, basic_flags, progress};
+use crate::progress::progress;
 use crate::stats::{Quantiles, Spread};
 use crate::table::Table;
 

@@ -3,11 +3,12 @@
 use clap::{Arg, ArgMatches, Command, value_parser};
 use serde::Serialize;
 
+use crate::choices::{Choices, flags};
 use crate::compare::{keep, plan};
 use crate::error::BenchError;
 use crate::load::Target;
 use crate::measure::{Round, Stage, round};
-use crate::scene::{Choices, flags, progress};
+use crate::progress::progress;
 use crate::stream::Shape;
 use crate::table::Table;
 

@@ -3,12 +3,13 @@
 use clap::{Arg, ArgMatches, Command, value_parser};
 use serde::Serialize;
 
+use crate::choices::{Choices, flags};
 use crate::compare::plan;
 use crate::error::BenchError;
 use crate::fleet::{FleetMemory, Memory};
 use crate::load::LoadPlan;
 use crate::measure::{Round, round};
-use crate::scene::{Choices, flags, progress};
+use crate::progress::progress;
 use crate::stats::Spread;
 use crate::stream::Shape;
 use crate::table::Table;
