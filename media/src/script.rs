@@ -48,17 +48,24 @@ pub fn facts(payload: &[u8]) -> Option<ScriptFacts> {
             .and_then(Value::as_number)
             .filter(|number| number.is_finite())
     };
+    // Pixels or hertz.
+    let whole = |name| {
+        metadata
+            .get(name)
+            .and_then(Value::as_u32)
+            .filter(|number| *number > 0)
+    };
     let positive = |name| number(name).filter(|number| *number > 0.0);
     let text = |name| metadata.get(name).and_then(Value::as_str).map(shown);
     Some(ScriptFacts {
-        width: number("width").and_then(whole),
-        height: number("height").and_then(whole),
+        width: whole("width"),
+        height: whole("height"),
         frame_rate: positive("framerate").or_else(|| positive("videoframerate")),
         video_kbps: positive("videodatarate"),
         audio_kbps: positive("audiodatarate"),
         video_codec: metadata.get("videocodecid").and_then(codec),
         audio_codec: metadata.get("audiocodecid").and_then(codec),
-        audio_sample_rate: number("audiosamplerate").and_then(whole),
+        audio_sample_rate: whole("audiosamplerate"),
         stereo: metadata
             .get("stereo")
             .and_then(Value::as_bool)
@@ -85,7 +92,7 @@ fn codec(value: &Value) -> Option<String> {
     if let Some(text) = value.as_str() {
         return Some(shown(text)).filter(|text| !text.is_empty());
     }
-    let id = value.as_number().and_then(any_u32)?;
+    let id = value.as_u32()?;
     let four_cc = id.to_be_bytes();
     let is_four_cc = four_cc.iter().all(|byte| byte.is_ascii_graphic());
     Some(if is_four_cc {
@@ -93,21 +100,6 @@ fn codec(value: &Value) -> Option<String> {
     } else {
         id.to_string()
     })
-}
-
-/// A positive number of pixels or hertz.
-fn whole(number: f64) -> Option<u32> {
-    any_u32(number).filter(|number| *number > 0)
-}
-
-fn any_u32(number: f64) -> Option<u32> {
-    let in_range = (0.0..4_294_967_296.0).contains(&number);
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "the range is checked"
-    )]
-    in_range.then_some(number as u32)
 }
 
 /// Text that is safe to show: bounded, and without control characters.

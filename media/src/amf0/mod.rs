@@ -61,6 +61,18 @@ impl Value {
         }
     }
 
+    /// The number without its fraction, if 32 bits hold it: flags, codes and sizes are sent as numbers.
+    pub fn as_u32(&self) -> Option<u32> {
+        let number = self.as_number()?;
+        let in_range = (0.0..4_294_967_296.0).contains(&number);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "the range is checked"
+        )]
+        in_range.then_some(number as u32)
+    }
+
     /// The text, if this is a string.
     pub fn as_str(&self) -> Option<&str> {
         if let Value::String(text) = self {

@@ -77,7 +77,7 @@ impl Capabilities {
                 .unwrap_or_default()
                 .iter();
             let entries =
-                entries.filter_map(|(four_cc, bits)| Some((four_cc.clone(), bits_of(bits)?)));
+                entries.filter_map(|(four_cc, bits)| Some((four_cc.clone(), bits.as_u32()?)));
             entries.take(MAX_CODECS).collect()
         };
         // A list that is not a strict array is an ECMA array in some encoders.
@@ -99,7 +99,7 @@ impl Capabilities {
             four_cc_list: texts.take(MAX_CODECS).collect(),
             video: map("videoFourCcInfoMap"),
             audio: map("audioFourCcInfoMap"),
-            caps_ex: object.get("capsEx").and_then(bits_of).unwrap_or(0),
+            caps_ex: object.get("capsEx").and_then(Value::as_u32).unwrap_or(0),
         }
     }
 
@@ -125,17 +125,6 @@ impl Capabilities {
             add("capsEx", Value::Number(self.caps_ex.into()));
         }
     }
-}
-
-fn bits_of(value: &Value) -> Option<u32> {
-    let number = value.as_number()?;
-    let in_range = (0.0..4_294_967_296.0).contains(&number);
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "the range is checked"
-    )]
-    in_range.then_some(number as u32)
 }
 
 /// How a publisher wants its stream kept (7.2.2.6). Headwater serves all three alike: live.
