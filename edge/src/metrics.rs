@@ -7,8 +7,6 @@ use headwater_delivery::DeliveryMetrics;
 use headwater_hop::HopMetrics;
 use headwater_hub::HubMetrics;
 use headwater_process::metrics::{MetricsError, Registry};
-use prometheus::core::{Collector, Desc};
-use prometheus::proto::MetricFamily;
 use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
 use crate::pull::PathEnding;
@@ -139,27 +137,14 @@ pub enum RegisterError {
 
 impl AllMetrics {
     pub(crate) fn register(registry: &Registry) -> Result<AllMetrics, RegisterError> {
-        let rooms = Rooms(prometheus::Registry::new());
+        let rooms = prometheus::Registry::new();
         let all = AllMetrics {
             edge: Arc::new(EdgeMetrics::register(registry)?),
-            hub: Arc::new(HubMetrics::register(&rooms.0)?),
-            hop: HopMetrics::register(&rooms.0)?,
-            delivery: Arc::new(DeliveryMetrics::register(&rooms.0)?),
+            hub: Arc::new(HubMetrics::register(&rooms)?),
+            hop: HopMetrics::register(&rooms)?,
+            delivery: Arc::new(DeliveryMetrics::register(&rooms)?),
         };
-        registry.register("headwater_hub", rooms)?;
+        registry.nest("headwater_hub", rooms)?;
         Ok(all)
-    }
-}
-
-/// The registry of the rooms below as one collector of the process's.
-struct Rooms(prometheus::Registry);
-
-impl Collector for Rooms {
-    fn desc(&self) -> Vec<&Desc> {
-        Vec::new()
-    }
-
-    fn collect(&self) -> Vec<MetricFamily> {
-        self.0.gather()
     }
 }

@@ -6,8 +6,6 @@ use headwater_hop::HopMetrics;
 use headwater_hub::HubMetrics;
 use headwater_process::accept::AcceptMetrics;
 use headwater_process::metrics::Registry;
-use prometheus::core::{Collector, Desc};
-use prometheus::proto::MetricFamily;
 use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge};
 
 use crate::error::StartError;
@@ -44,10 +42,10 @@ impl OriginMetrics {
     /// # Errors
     /// If `registry` has an origin's metrics already.
     pub(crate) fn register(registry: &Registry) -> Result<OriginMetrics, StartError> {
-        let rooms = Rooms(prometheus::Registry::new());
-        let hub = Arc::new(HubMetrics::register(&rooms.0)?);
-        let hop = HopMetrics::register(&rooms.0)?;
-        registry.register("hub and hop", rooms)?;
+        let rooms = prometheus::Registry::new();
+        let hub = Arc::new(HubMetrics::register(&rooms)?);
+        let hop = HopMetrics::register(&rooms)?;
+        registry.nest("hub and hop", rooms)?;
         Ok(OriginMetrics {
             hub,
             hop,
@@ -149,18 +147,5 @@ impl OriginMetrics {
         self.releases
             .with_label_values(&[if told { "told" } else { "unreachable" }])
             .inc();
-    }
-}
-
-/// The metrics of rooms that register with a registry of their own, as one collector.
-struct Rooms(prometheus::Registry);
-
-impl Collector for Rooms {
-    fn desc(&self) -> Vec<&Desc> {
-        Vec::new()
-    }
-
-    fn collect(&self) -> Vec<MetricFamily> {
-        self.0.gather()
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Names are `headwater_<part>_<what>_<unit>[_total]`; label values come from enums, never from input.
 
+mod nested;
 mod process;
 
 use std::collections::BTreeMap;
@@ -165,6 +166,14 @@ impl Registry {
                 name: name.to_owned(),
                 cause,
             })
+    }
+
+    /// Adds all that is in `nested`, the registry of parts that know no other; `name` is for the error only.
+    ///
+    /// # Errors
+    /// Never in practice: names that are taken are found when they are shown.
+    pub fn nest(&self, name: &str, nested: prometheus::Registry) -> Result<(), MetricsError> {
+        self.register(name, nested::Nested(nested))
     }
 
     /// Every metric of the process in the text exposition format 0.0.4, families in the order of their names.

@@ -95,34 +95,31 @@ impl ProcessMetrics {
                 .inc_by((spent - self.cpu_seconds.get()).max(0.0));
         }
     }
+
+    fn parts(&self) -> [&dyn Collector; 7] {
+        [
+            &self.resident_bytes,
+            &self.open_fds,
+            &self.max_fds,
+            &self.threads,
+            &self.cpu_seconds,
+            &self.start_seconds,
+            &self.build,
+        ]
+    }
 }
 
 impl Collector for ProcessMetrics {
     fn desc(&self) -> Vec<&Desc> {
-        let parts: [&dyn Collector; 7] = [
-            &self.resident_bytes,
-            &self.open_fds,
-            &self.max_fds,
-            &self.threads,
-            &self.cpu_seconds,
-            &self.start_seconds,
-            &self.build,
-        ];
-        parts.iter().flat_map(|part| part.desc()).collect()
+        self.parts().iter().flat_map(|part| part.desc()).collect()
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
         self.refresh();
-        let parts: [&dyn Collector; 7] = [
-            &self.resident_bytes,
-            &self.open_fds,
-            &self.max_fds,
-            &self.threads,
-            &self.cpu_seconds,
-            &self.start_seconds,
-            &self.build,
-        ];
-        parts.iter().flat_map(|part| part.collect()).collect()
+        self.parts()
+            .iter()
+            .flat_map(|part| part.collect())
+            .collect()
     }
 }
 
