@@ -333,14 +333,7 @@ impl AsyncWrite for Line {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Line::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
-            Line::Tls(sealed) => Pin::new(&mut sealed.stream).poll_write(cx, buf),
-            Line::Pipe(pipe) => {
-                ready!(pipe.poll_write_ready(cx))?;
-                Poll::Ready(pipe.try_write(&[IoSlice::new(buf)]))
-            }
-        }
+        self.poll_write_vectored(cx, &[IoSlice::new(buf)])
     }
 
     fn poll_write_vectored(
