@@ -37,6 +37,15 @@ pub struct Received {
     pub permit: Permit,
 }
 
+impl Received {
+    /// Whether the peer says anything within `limit`. One that does not is a socket and this small future until then.
+    pub async fn speaks(&mut self, limit: Duration) -> bool {
+        tokio::time::timeout(limit, self.line.readable())
+            .await
+            .is_ok()
+    }
+}
+
 impl Security {
     /// The security between roles, if there is any.
     pub fn internal(tls: Option<&InternalTls>) -> Security {

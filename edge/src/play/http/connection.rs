@@ -32,14 +32,9 @@ pub(crate) async fn serve(house: Arc<House>, mut received: Received) {
         return Box::pin(http2::serve(house, received)).await;
     }
     let limit = house.config.limits.head_timeout;
-    // A connection that says nothing is a socket and this small future.
-    if tokio::time::timeout(limit, received.line.readable())
-        .await
-        .is_err()
-    {
-        return;
+    if received.speaks(limit).await {
+        Box::pin(Connection::new(house, received).run()).await;
     }
-    Box::pin(Connection::new(house, received).run()).await;
 }
 
 struct Connection {

@@ -32,14 +32,9 @@ const LIMITS: Limits = Limits {
 /// Serves a connection until it is over or its viewer is seated.
 pub(crate) async fn serve(house: Arc<House>, mut received: Received) {
     let limit = house.config.limits.head_timeout;
-    // A connection that says nothing is a socket and this small future.
-    if tokio::time::timeout(limit, received.line.readable())
-        .await
-        .is_err()
-    {
-        return;
+    if received.speaks(limit).await {
+        Box::pin(Connection::new(house, received).run()).await;
     }
-    Box::pin(Connection::new(house, received).run()).await;
 }
 
 struct Connection {
