@@ -148,10 +148,14 @@ impl Course {
                 }
             }
             Located::Guessed { addresses } => {
-                // What was known for certain is worth more than a guess, as long as there is any of it.
+                // What was known for certain is worth more than a guess, as long as any of it may still answer.
                 if self.guessed || self.candidates.is_empty() {
                     self.guessed = true;
                     self.candidates.replace(addresses);
+                } else if !self.carrying() && self.candidates.all_tried() {
+                    for address in addresses {
+                        self.candidates.add(address);
+                    }
                 }
             }
             // A source that delivers knows better; one that does not is tried once more all the same.

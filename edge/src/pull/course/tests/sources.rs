@@ -164,6 +164,23 @@ fn a_guessed_source_that_does_not_answer_is_not_waited_for_long() {
 }
 
 #[test]
+fn guessed_sources_are_asked_once_none_that_was_known_answers() {
+    let mut s = Scenario::carried();
+    let guess = || guessed(&["home", "b", "c"]);
+    s.located(guess());
+    s.end("home", Ending::Broken);
+    s.located(guess());
+    assert_eq!(s.addresses(), ["ingress"], "it may have the stream");
+    s.end("ingress", Ending::Broken);
+    s.located(guess());
+    assert_eq!(s.addresses(), ["b"]);
+    s.end("b", not_here());
+    assert_eq!(s.addresses(), ["c"]);
+    s.deliver("c", 6, 6);
+    assert_eq!(s.addresses(), ["c"]);
+}
+
+#[test]
 fn where_a_source_says_it_is_it_is_looked_for() {
     let mut s = Scenario::new();
     s.located(at(5, 5, &["home"]));
