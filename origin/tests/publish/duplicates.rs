@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use headwater_hop::EndReason;
 use headwater_location::claim::OnDuplicate;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::scene::Scene;
+use crate::scene::{SOON, Scene};
 
 const BAD_NAME: &str = "NetStream.Publish.BadName";
 
@@ -97,30 +98,36 @@ async fn two_that_evict_each_other_end_with_one_kept() {
 async fn publishers_of_one_name_that_come_at_once_leave_exactly_one() {
     let scene = Scene::with(2, |_| {}).await.shared();
     let name = scene.name_at(0, 0);
+    let (taking, mut taken) = watch::channel(0_u32);
     let mut coming = JoinSet::new();
     for n in 0..8_u8 {
-        let (scene, name) = (scene.clone(), name.clone());
+        let (scene, name, taking) = (scene.clone(), name.clone(), taking.clone());
         coming.spawn(async move {
             let from = format!("127.0.0.{}", 10 + n);
-            let mut encoder = scene
-                .publish_from(&from, usize::from(n % 2), &name)
-                .await
-                .ok()?;
-            // Whoever is on may send; whoever is not finds its connection closed.
-            let frames = async {
-                while encoder.frames(1).await {
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                }
+            let Ok(mut encoder) = scene.publish_from(&from, usize::from(n % 2), &name).await else {
+                return;
             };
-            tokio::time::timeout(Duration::from_secs(4), frames)
-                .await
-                .err()
-                .map(|_| from)
+            // Whoever is on may send; whoever is not finds its connection closed.
+            let mut pace = tokio::time::interval(Duration::from_millis(20));
+            while encoder.frames(1).await {
+                taking.send_modify(|count| *count += 1);
+                pace.tick().await;
+            }
         });
     }
-    let mut left = Vec::new();
-    while let Some(one) = coming.join_next().await {
-        left.extend(one.unwrap());
+    for ended in 0..7 {
+        tokio::time::timeout(SOON, coming.join_next())
+            .await
+            .unwrap_or_else(|_| panic!("{ended} have ended, not 7"))
+            .unwrap()
+            .unwrap();
     }
-    assert_eq!(left.len(), 1, "{left:?}");
+    let before = *taken.borrow();
+    tokio::select! {
+        biased;
+        _ = coming.join_next() => panic!("nobody is left"),
+        went_on = tokio::time::timeout(SOON, taken.wait_for(|now| *now >= before + 50)) => {
+            went_on.expect("the one that is left goes on").unwrap();
+        }
+    }
 }
