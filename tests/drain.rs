@@ -118,21 +118,31 @@ async fn a_rebalance_moves_streams_to_origins_that_joined_without_a_gap() {
         said["moves"].as_array().unwrap().clone()
     };
     // The operator hears of the newcomers in its own time.
-    let moves = loop {
-        let moves = rebalance().await;
-        if !moves.is_empty() {
-            break moves;
+    let ordered = async {
+        loop {
+            let moves = rebalance().await;
+            if !moves.is_empty() {
+                return moves;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        tokio::time::sleep(Duration::from_millis(50)).await;
     };
+    let moves = tokio::time::timeout(SOON, ordered)
+        .await
+        .expect("there is something to move");
     for moved in &moves {
         let (key, to) = (
             moved["key"].as_str().unwrap(),
             moved["to"].as_str().unwrap(),
         );
-        while cluster.placed(key).await.unwrap().1 != to {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let there = async {
+            while cluster.placed(key).await.unwrap().1 != to {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(SOON, there)
+            .await
+            .unwrap_or_else(|_| panic!("{key} is not at {to}"));
     }
     all_go_on(&mut viewers, 50).await;
     let accounts = viewers.iter().map(|viewer| account(&viewer.seen().tags));

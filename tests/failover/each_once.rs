@@ -61,6 +61,7 @@ async fn whichever_process_is_killed_the_rest_goes_on_within_three_seconds() {
             }
         }
         let mut kept = 0;
+        // The time is what is promised: by its end all who are left have to be back.
         tokio::time::sleep_until(began + WITHIN).await;
         for (viewer, seen) in stage.audience.seen().into_iter().enumerate() {
             let of_dead_edge = (3..5).contains(&number) && viewer / 20 == number - 3;

@@ -130,6 +130,7 @@ async fn push(url: &str, seconds: f64, picture_bytes: usize) -> anyhow::Result<(
         let left = until.saturating_duration_since(Instant::now());
         if let Some(end) = publisher.ended(left).await {
             say(&format!("session {session} ended: {end:?}"))?;
+            // As encoders do before they connect again.
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
         session += 1;
