@@ -12,7 +12,7 @@ use super::link::{poll_read, poll_write, write_vectored};
 use crate::net::stream;
 use crate::simulation::Link;
 
-/// The reading half of a [`TcpStream`].
+/// The reading half of a [`TcpStream`](super::TcpStream).
 #[derive(Debug)]
 pub enum ReadHalf {
     /// The machine's.
@@ -44,7 +44,7 @@ impl Drop for Writing {
     }
 }
 
-/// The writing half of a [`TcpStream`].
+/// The writing half of a [`TcpStream`](super::TcpStream).
 #[derive(Debug)]
 pub enum WriteHalf {
     /// The machine's.
