@@ -66,6 +66,8 @@ pub(crate) struct Plan {
     pub(crate) skew_max_ms: u64,
     /// What origins do with a publisher that comes back while its old line looks alive.
     pub(crate) on_duplicate: OnDuplicate,
+    /// Each publisher loses its line once in each of these times; if it is not said, some do at any time.
+    pub(crate) moves: Option<Vec<(u64, u64)>>,
 }
 
 impl Plan {
@@ -95,12 +97,60 @@ impl Plan {
             } else {
                 OnDuplicate::Replace
             },
+            moves: None,
         };
-        for _ in 0..seed.within(1, 4) {
-            plan.add(seed);
+        if number % 10 == 6 {
+            plan.without_operators(seed);
+        } else {
+            for _ in 0..seed.within(1, 4) {
+                plan.add(seed);
+            }
         }
         plan.faults.sort_by_key(|(at_us, _)| *at_us);
         plan
+    }
+
+    /// All operators die for a while. Either clocks are far apart and each publisher moves twice, so that only who remembers
+    /// the old session knows which numbers are taken; or an origin is cut off, and comes back with what it was the home of
+    /// while nobody says that others are by now.
+    fn without_operators(&mut self, seed: &mut Seed) {
+        let from_us = seed.within(FAULTS_FROM_US, FAULTS_FROM_US + 3_000_000);
+        let back_us = from_us + seed.within(3_000_000, 6_000_000);
+        let until_us = seed.within(FAULTS_UNTIL_US - 4_000_000, FAULTS_UNTIL_US - 1_000_000);
+        // A stream that has to be looked for is found late.
+        self.slows = true;
+        for index in 0..self.size.operators {
+            let place = Place {
+                kind: Kind::Operator,
+                index,
+            };
+            self.faults.push((from_us, Fault::Kill(place)));
+            self.faults.push((until_us, Fault::Start(place)));
+        }
+        if seed.chance(500) {
+            self.skew_max_ms = 30_000;
+            // Operators that have just come back do not know all numbers yet.
+            self.moves = Some(vec![(from_us, back_us), (back_us, until_us - 2_000_000)]);
+            return;
+        }
+        self.skew_max_ms = 20;
+        // An edge that hears a source alive does not learn from it that its publisher has come back elsewhere.
+        self.moves = Some(Vec::new());
+        let lonely = seed.index(self.size.origins);
+        let place = |kind, index| Place { kind, index }.ip();
+        let origins = (0..self.size.origins).filter(|index| *index != lonely);
+        let edges = 0..self.size.edges;
+        let others: Vec<IpAddr> = origins
+            .map(|index| place(Kind::Origin, index))
+            .chain(edges.map(|index| place(Kind::Edge, index)))
+            .collect();
+        let lonely = place(Kind::Origin, lonely);
+        for other in others {
+            for (from, to) in [(lonely, other), (other, lonely)] {
+                self.faults.push((from_us, Fault::Cut(from, to)));
+                self.faults.push((back_us, Fault::Heal(from, to)));
+            }
+        }
     }
 
     fn any(&self, seed: &mut Seed) -> Place {

@@ -167,10 +167,13 @@ impl World {
             let part = publisher::Part {
                 stream,
                 periods,
-                moves: if seed.chance(300) {
-                    vec![seed.within(5_000_000, 24_000_000)]
-                } else {
-                    Vec::new()
+                moves: match &self.plan.moves {
+                    Some(times) => times
+                        .iter()
+                        .map(|(from_us, until_us)| seed.within(*from_us, *until_us))
+                        .collect(),
+                    None if seed.chance(300) => vec![seed.within(5_000_000, 24_000_000)],
+                    None => Vec::new(),
                 },
                 origins: origins.clone(),
                 seed: seed.fork(),

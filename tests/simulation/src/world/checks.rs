@@ -22,8 +22,10 @@ const WELL_US: u64 = 4_000_000;
 const PROBE_EVERY_US: u64 = 6_000_000;
 /// Places that may be kept at the same time for streams that are not there.
 const KEPT_MAX: u64 = 3;
-/// An operator knows of a drain after so long.
+/// An operator knows of a drain after so long, whatever else goes on.
 const LEAVING_US: u64 = 1_000_000;
+/// An operator that the member reaches as it should knows of its drain after so long.
+const TOLD_US: u64 = 250_000;
 
 /// What is counted over the whole run.
 #[derive(Default)]
@@ -68,7 +70,8 @@ impl World {
                 && let Some(operator) = &alive.operator
             {
                 let name = node.place.name();
-                let seen = alive.process.run(async { self.ask(operator) });
+                let at = node.place.ip();
+                let seen = alive.process.run(async { self.ask(operator, at) });
                 wrong.extend(seen.into_iter().map(|text| format!("{name} {text}")));
             }
         }
@@ -88,7 +91,7 @@ impl World {
     }
 
     /// What an operator says that it must not.
-    fn ask(&self, operator: &Operator) -> Vec<String> {
+    fn ask(&self, operator: &Operator, at: IpAddr) -> Vec<String> {
         let mut wrong = Vec::new();
         for stream in 0..self.plan.size.streams {
             let key = publisher::key(stream);
@@ -114,7 +117,40 @@ impl World {
         if self.now_us.is_multiple_of(PROBE_EVERY_US) {
             wrong.extend(self.probe(operator));
         }
+        wrong.extend(self.leaving(operator, at));
         wrong
+    }
+
+    /// Asks for a place while a member drains, for a stream that never comes: one name, so that one place is kept.
+    fn leaving(&self, operator: &Operator, at: IpAddr) -> Vec<String> {
+        let told = |node: &&Node| {
+            let line = self.lines.get(&(node.place.ip(), at));
+            let since_us = node.leaving_since_us.max(line.copied());
+            let well = node.alive.is_some() && !node.stopped && node.every_us == 0;
+            let long_ago = |at_us: u64| self.now_us.saturating_sub(at_us) > TOLD_US;
+            well && node.leaving_since_us.is_some() && since_us.is_some_and(long_ago)
+        };
+        let leaving: Vec<String> = self
+            .nodes
+            .iter()
+            .filter(told)
+            .map(|node| node.place.name())
+            .collect();
+        if leaving.is_empty() {
+            return Vec::new();
+        }
+        let request = PlaceRequest {
+            key: "default/probe/leaving".parse().unwrap(),
+            ingress: "observer".into(),
+            epoch: 1,
+            exclude: Vec::new(),
+        };
+        let candidates = operator.place(&request).candidates;
+        candidates
+            .iter()
+            .filter(|source| leaving.iter().any(|name| **name == *source.member))
+            .map(|source| format!("places at {}, which drains", source.member))
+            .collect()
     }
 
     /// Asks for a place for a stream that never comes.
