@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use crate::cadence::Cadence;
+use headwater_process::clock;
 
 /// One fan-out's ticks.
 #[derive(Debug, Default)]
 pub(crate) struct Beat {
     due: Option<Duration>,
     ticked: Option<Duration>,
+    /// Tags came by the tick until now.
+    paced: bool,
 }
 
 impl Beat {
@@ -23,19 +25,26 @@ impl Beat {
         self.ticked = Some(now);
     }
 
-    /// There are new tags; `paced`: they came by the tick themselves. Returns whether to tick at once.
+    /// Some viewers have yet to be written to, without a new tag: it ticks again at the next multiple of `step`.
+    pub(crate) fn expect(&mut self, step: Duration, now: Duration) {
+        self.due
+            .get_or_insert_with(|| clock::next_multiple(now, step));
+    }
+
+    /// There are new tags; `paced`: they came by the tick themselves, every `step`. Returns whether to tick at once.
     ///
     /// Whatever is fed, that is at most four times as often as the tick says.
-    pub(crate) fn hears(&mut self, cadence: &Cadence, paced: bool, now: Duration) -> bool {
-        if !paced {
-            self.due.get_or_insert_with(|| cadence.next_after(now));
+    pub(crate) fn hears(&mut self, step: Duration, paced: bool, now: Duration) -> bool {
+        // Those that are the first not to be paced have waited for a tick already.
+        let have_waited = std::mem::replace(&mut self.paced, paced) || paced;
+        if !have_waited {
+            self.expect(step, now);
             return false;
         }
-        let tick = cadence.tick();
         match self.ticked {
             // Right behind a tick of its own. It moves half a tick away, so that it is not before the next that comes.
-            Some(ticked) if now.saturating_sub(ticked) <= tick / 4 => {
-                self.due = Some(ticked.saturating_add(tick / 2));
+            Some(ticked) if now.saturating_sub(ticked) <= step / 4 => {
+                self.due = Some(ticked.saturating_add(step / 2));
                 false
             }
             Some(_) | None => true,
@@ -49,7 +58,7 @@ mod tests {
 
     /// The times of the ticks, in milliseconds, where tags come `at` such times and the tick is 40 ms.
     fn ticks(at: &[(u64, bool)]) -> Vec<u64> {
-        let cadence = Cadence::new(Some(Duration::from_millis(40)));
+        let step = Duration::from_millis(40);
         let (mut beat, mut ticks) = (Beat::default(), Vec::new());
         for now_ms in 0..400 {
             let now = Duration::from_millis(now_ms);
@@ -58,7 +67,7 @@ mod tests {
                 beat.ticks(now);
             }
             for (_, paced) in at.iter().filter(|(at_ms, _)| *at_ms == now_ms) {
-                if beat.hears(&cadence, *paced, now) {
+                if beat.hears(step, *paced, now) {
                     beat.ticks(now);
                     ticked = true;
                 }
@@ -88,6 +97,11 @@ mod tests {
                 "by the tick at last",
                 vec![(10, false), (41, true), (81, true), (121, true)],
                 vec![40, 60, 81, 121],
+            ),
+            (
+                "no longer by the tick",
+                vec![(40, true), (80, true), (121, false), (130, false)],
+                vec![40, 80, 121, 160],
             ),
             (
                 "it is said, and is not so",

@@ -3,8 +3,6 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use headwater_process::clock;
-
 /// The shortest tick that is chosen.
 const TICK_MIN_MS: u64 = 5;
 /// The longest tick that is chosen.
@@ -63,11 +61,6 @@ impl Cadence {
         self.fixed
             .unwrap_or_else(|| Duration::from_millis(wanted_ms.clamp(TICK_MIN_MS, TICK_MAX_MS)))
     }
-
-    /// The first moment after `now` that is a multiple of the tick, so that all streams share one wake-up.
-    pub fn next_after(&self, now: Duration) -> Duration {
-        clock::next_multiple(now, self.tick())
-    }
 }
 
 #[cfg(test)]
@@ -96,20 +89,5 @@ mod tests {
                 "{streams} streams, {viewers} viewers"
             );
         }
-    }
-
-    #[test]
-    fn ticks_of_all_streams_fall_together() {
-        let cadence = Cadence::new(Some(Duration::from_millis(50)));
-        for now_ms in [0, 1, 49] {
-            assert_eq!(
-                cadence.next_after(Duration::from_millis(now_ms)),
-                Duration::from_millis(50)
-            );
-        }
-        assert_eq!(
-            cadence.next_after(Duration::from_millis(50)),
-            Duration::from_millis(100)
-        );
     }
 }

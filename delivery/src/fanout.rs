@@ -1,7 +1,7 @@
 //! The fan-out of one stream: one task that writes to all its viewers.
 //!
-//! It is woken by the stream's first new tag after a rest, then by the tick; rtc viewers are served at every tag. Sockets
-//! that are full wake it one by one.
+//! It is woken by the stream's first new tag after a rest, then by the tick, in which very many viewers have their turns
+//! one group after the other; rtc viewers are served at every tag. Sockets that are full wake it one by one.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -17,10 +17,10 @@ use crate::cadence::Cadence;
 use crate::metrics::DeliveryMetrics;
 use crate::ready::ReadyQueue;
 use crate::release::{Release, Releases};
+use crate::rounds::Rounds;
 use crate::run::Run;
 use crate::seat::{Reading, Seat, Turn};
 use crate::viewer::{EndReason, Viewer};
-use crate::window::{Needs, Windows};
 use crate::writer::Writer;
 
 /// Viewers that may wait to be seated.
@@ -67,7 +67,7 @@ impl Fanout {
     pub fn start(stream: Arc<Stream>, settings: Arc<FanoutSettings>) -> Fanout {
         let (joins, queue) = mpsc::channel(JOINS_QUEUED);
         let progress = stream.subscribe();
-        let windows = stream.with_ring(Windows::follow);
+        let rounds = stream.with_ring(Rounds::new);
         let releases = settings.releases.subscribe();
         settings.cadence.began();
         let release = releases.borrow().clone();
@@ -77,9 +77,7 @@ impl Fanout {
             seats: Vec::new(),
             free: Vec::new(),
             ready: Arc::default(),
-            windows,
-            needs: Needs::default(),
-            rtc_seats: 0,
+            rounds,
             release,
         };
         tokio::spawn(hall.serve(queue, progress, releases));
@@ -104,9 +102,7 @@ struct Hall {
     seats: Vec<Option<Seat>>,
     free: Vec<usize>,
     ready: Arc<ReadyQueue>,
-    windows: Windows,
-    needs: Needs,
-    rtc_seats: usize,
+    rounds: Rounds,
     release: Option<Arc<Release>>,
 }
 
@@ -126,21 +122,16 @@ impl Hall {
             // Biased: tags before sockets before newcomers, and the same order in every run of a simulation.
             tokio::select! {
                 biased;
-                () = until(beat.due()), if beat.due().is_some() => {
-                    beat.ticks(clock::now());
-                    self.tick().await;
-                }
+                () = until(beat.due()), if beat.due().is_some() => self.round(&mut beat).await,
                 changed = progress.changed(), if beat.due().is_none() || self.hears_each_change() => {
                     if changed.is_err() {
                         return;
                     }
-                    let now = clock::now();
-                    if beat.hears(&self.settings.cadence, self.is_paced(), now) {
-                        beat.ticks(now);
-                        self.tick().await;
+                    if beat.hears(self.step(), self.is_paced(), clock::now()) {
+                        self.round(&mut beat).await;
                         continue;
                     }
-                    if self.rtc_seats > 0 {
+                    if self.has_rtc() {
                         self.serve_rtc();
                     }
                 }
@@ -168,18 +159,29 @@ impl Hall {
 
     /// Whether a change may have to be acted upon before the tick that is due.
     fn hears_each_change(&self) -> bool {
-        self.rtc_seats > 0 || self.is_paced()
+        self.has_rtc() || self.is_paced()
     }
 
     /// Whether tags come by the tick already.
     fn is_paced(&self) -> bool {
-        self.rtc_seats == 0 && self.stream.pacing().is_paced()
+        !self.has_rtc() && self.stream.pacing().is_paced()
+    }
+
+    fn has_rtc(&self) -> bool {
+        self.rounds.viewers(Mode::Rtc) > 0
+    }
+
+    /// The time between two rounds.
+    fn step(&self) -> Duration {
+        self.rounds.step(self.settings.cadence.tick())
     }
 
     /// Says to whoever feeds the stream when its viewers look.
     fn say_when_viewers_look(&self) {
         let tick = self.settings.cadence.tick();
-        let every = (self.rtc_seats == 0 && tick >= PACED_FROM).then_some(tick);
+        // Groups look at different times. Beside the writes to so many viewers, being woken for each tag is nothing.
+        let together = !self.has_rtc() && self.rounds.step(tick) == tick;
+        let every = (together && tick >= PACED_FROM).then_some(tick);
         self.stream.pacing().want(every);
     }
 
@@ -194,14 +196,17 @@ impl Hall {
             self.seats.len().saturating_sub(1)
         });
         let (mode, format, head) = (viewer.mode, viewer.format, viewer.head.clone());
-        let writer = self
-            .stream
-            .with_ring(|ring| Writer::join(ring, mode, format, &self.settings.policy, head));
+        let policy = &self.settings.policy;
+        let rounds = &mut self.rounds;
+        let writer = self.stream.with_ring(|ring| {
+            rounds.seat(mode, format, ring);
+            // What is there already is sent at once: the newcomer does not wait for the tick.
+            rounds.close(mode, number, ring, policy);
+            Writer::join(ring, mode, format, policy, head)
+        });
         let mut seat = Seat::new(viewer, writer, self.ready.waker(number), now);
-        self.needs.add(format);
-        match mode {
-            Mode::Rtc => self.rtc_seats = self.rtc_seats.saturating_add(1),
-            Mode::Live => self.settings.cadence.joined(),
+        if mode == Mode::Live {
+            self.settings.cadence.joined();
         }
         self.say_when_viewers_look();
         if let Some(release) = &self.release {
@@ -210,24 +215,13 @@ impl Hall {
         if let Some(place) = self.seats.get_mut(number) {
             *place = Some(seat);
         }
-        // What is there already is sent at once: the newcomer does not wait for the tick.
-        self.close_window();
         self.serve_woken(number);
     }
 
-    fn close_window(&mut self) {
-        let Hall {
-            stream,
-            windows,
-            needs,
-            settings,
-            ..
-        } = self;
-        stream.with_ring(|ring| windows.close(ring, needs, &settings.policy));
-    }
-
     fn serve_rtc(&mut self) {
-        self.close_window();
+        let (rounds, policy) = (&mut self.rounds, &self.settings.policy);
+        self.stream
+            .with_ring(|ring| rounds.close(Mode::Rtc, 0, ring, policy));
         let now = clock::now();
         for number in 0..self.seats.len() {
             let rtc = self
@@ -239,19 +233,28 @@ impl Hall {
                 self.write(number, now);
             }
         }
-        if self.rtc_seats == self.seated() {
-            self.windows.clear();
-        }
+        self.rounds.clear_rtc();
     }
 
-    async fn tick(&mut self) {
-        self.say_when_viewers_look();
-        self.close_window();
+    /// Writes to the viewers whose turn it is.
+    async fn round(&mut self, beat: &mut Beat) {
         let now = clock::now();
+        beat.ticks(now);
+        self.say_when_viewers_look();
         // The end may have come with the last tags: nothing would wake the seats that have them for it again.
         let closed = self.stream.progress().liveness == Liveness::Closed;
+        if closed {
+            self.serve_rtc();
+        }
+        let tick = self.settings.cadence.tick();
+        let (rounds, policy) = (&mut self.rounds, &self.settings.policy);
+        let round = self
+            .stream
+            .with_ring(|ring| rounds.begin(tick, closed, ring, policy));
         for number in 0..self.seats.len() {
-            self.write(number, now);
+            if round.has(number) {
+                self.write(number, now);
+            }
             if closed {
                 self.write_late(number, now);
             }
@@ -259,7 +262,13 @@ impl Hall {
                 tokio::task::yield_now().await;
             }
         }
-        self.windows.clear();
+        let rounds = &mut self.rounds;
+        let behind = self
+            .stream
+            .with_ring(|ring| rounds.finish(round, tick, ring));
+        if behind {
+            beat.expect(self.step(), clock::now());
+        }
     }
 
     /// Tells every viewer when it is to go.
@@ -311,11 +320,14 @@ impl Hall {
         let Hall {
             stream,
             seats,
-            windows,
+            rounds,
             settings,
             ..
         } = self;
         let Some(Some(seat)) = seats.get_mut(number) else {
+            return;
+        };
+        let Some(windows) = rounds.windows(seat.writer.mode(), number) else {
             return;
         };
         seat.leaves(stream, now);
@@ -340,11 +352,14 @@ impl Hall {
         let Hall {
             stream,
             seats,
-            windows,
+            rounds,
             settings,
             ..
         } = self;
         let Some(Some(seat)) = seats.get_mut(number) else {
+            return;
+        };
+        let Some(windows) = rounds.windows(seat.writer.mode(), number) else {
             return;
         };
         seat.leaves(stream, now);
@@ -378,10 +393,10 @@ impl Hall {
             return;
         };
         self.free.push(number);
-        self.needs.remove(seat.writer.format());
-        match seat.writer.mode() {
-            Mode::Rtc => self.rtc_seats = self.rtc_seats.saturating_sub(1),
-            Mode::Live => self.settings.cadence.left(),
+        let mode = seat.writer.mode();
+        self.rounds.unseat(mode, seat.writer.format());
+        if mode == Mode::Live {
+            self.settings.cadence.left();
         }
         self.settings.metrics.ended(reason);
         self.settings

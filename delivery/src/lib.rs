@@ -10,6 +10,7 @@ mod format;
 mod metrics;
 mod ready;
 mod release;
+mod rounds;
 mod run;
 mod seat;
 mod viewer;

@@ -121,6 +121,14 @@ impl Windows {
         true
     }
 
+    /// Windows that begin where those of `others` have come to.
+    pub(crate) fn behind(others: &Windows) -> Windows {
+        Windows {
+            leader: others.leader.clone(),
+            open: VecDeque::new(),
+        }
+    }
+
     /// Forgets the windows that are open: all viewers in step have them.
     pub fn clear(&mut self) {
         while let Some(window) = self.open.pop_front() {

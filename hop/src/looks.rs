@@ -15,7 +15,7 @@ const BEGINNING: Duration = Duration::from_millis(500);
 /// A look that finds more than this shows a stream whose tags are worth a wake-up each, and which could fill the kernel's
 /// buffer before the next look.
 const LOOK_MAX_BYTES: usize = 24 << 10;
-/// For so long it is then read at once.
+/// For so long it is then read at once, and longer as long as a look would still find that much.
 const BUSY: Duration = Duration::from_secs(5);
 
 /// When a pull is read.
@@ -28,8 +28,9 @@ pub(crate) struct Looks {
     /// When it is looked next; `None` while it is read at once.
     next: Option<Duration>,
     alarm: Option<Pin<Box<Sleep>>>,
-    /// What has come since the last look.
+    /// What has come since the last look, or since it has been read at once for being busy.
     bytes: usize,
+    busy: bool,
 }
 
 impl Looks {
@@ -41,6 +42,7 @@ impl Looks {
             next: None,
             alarm: None,
             bytes: 0,
+            busy: false,
         }
     }
 
@@ -63,16 +65,33 @@ impl Looks {
             return;
         };
         let now = clock::now();
-        if now >= self.at_once_until {
+        if now < self.at_once_until {
+            return;
+        }
+        if self.busy && self.bytes_in(every) > LOOK_MAX_BYTES as u128 {
+            self.read_at_once(now);
+        } else {
+            self.busy = false;
             self.wait_for(clock::next_multiple(now, every));
         }
+    }
+
+    /// How much has come in a time of `every` while it was busy.
+    fn bytes_in(&self, every: Duration) -> u128 {
+        (self.bytes as u128).saturating_mul(every.as_micros()) / BUSY.as_micros()
+    }
+
+    fn read_at_once(&mut self, now: Duration) {
+        self.at_once_until = now.saturating_add(BUSY);
+        self.busy = true;
+        self.bytes = 0;
     }
 
     /// Notes that `bytes` have come at `now`.
     pub(crate) fn took(&mut self, bytes: usize, now: Duration) {
         self.bytes = self.bytes.saturating_add(bytes);
         if self.next.is_some() && self.bytes > LOOK_MAX_BYTES {
-            self.at_once_until = now.saturating_add(BUSY);
+            self.read_at_once(now);
             self.hold(None);
         }
     }
@@ -146,8 +165,13 @@ mod tests {
         looks.took(1, clock::now());
         looks.arrange();
         assert!(!looks.paced());
-        tokio::time::advance(BUSY).await;
-        looks.arrange();
-        assert!(looks.paced());
+        let rate = LOOK_MAX_BYTES * 125;
+        for (bytes, paced) in [(rate + 125, false), (rate, true)] {
+            // As much as 125 looks in those 5 s would find.
+            looks.took(bytes, clock::now());
+            tokio::time::advance(BUSY).await;
+            looks.arrange();
+            assert_eq!(looks.paced(), paced, "{bytes} bytes");
+        }
     }
 }
