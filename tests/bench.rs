@@ -76,6 +76,32 @@ fn each_stream_of_many_plays_and_those_who_come_and_go_get_a_picture() {
 }
 
 #[test]
+fn an_origin_and_the_loop_beside_it_take_what_is_published() {
+    for (flag, floor_sees, origin_sees) in [("--publishers=3", 3, 0), ("--hop", 200, 200)] {
+        let file = format!("headwater-bench-ingest-{}{flag}.json", std::process::id());
+        let json = std::env::temp_dir().join(file);
+        let json_flag = format!("--json={}", json.display());
+        let said = bench(&["ingest", flag, "--rounds=1", "--seconds=1", &json_flag]);
+        assert!(
+            said.status.success(),
+            "{flag}: {}",
+            String::from_utf8_lossy(&said.stderr)
+        );
+        let figures: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
+        std::fs::remove_file(&json).unwrap();
+        assert_eq!(figures["publishers"], floor_sees, "{flag}");
+        let origin = &figures["origin"][0]["load"];
+        assert_eq!(origin["playing"], origin_sees, "{flag}: {origin}");
+        for side in ["origin", "floor"] {
+            let bytes = figures[side][0]["load"]["bytes"].as_u64().unwrap();
+            // Half of 0.5 Mbit/s, for a second.
+            assert!(bytes > floor_sees * 30_000, "{flag}, {side}: {bytes}");
+        }
+    }
+}
+
+#[test]
 fn another_machine_is_not_loaded_unless_asked() {
     let said = bench(&["fanout", "--play=http://192.0.2.1:8080/live/room.flv"]);
     assert_eq!(said.status.code(), Some(2));

@@ -39,6 +39,7 @@ pub(crate) fn publish_plan(url: &str, remote: bool) -> Result<PublishPlan, Bench
         app: app.to_owned(),
         streams: vec![stream.to_owned()],
         shape: Shape::HD,
+        paced: true,
     })
 }
 

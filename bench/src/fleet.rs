@@ -15,9 +15,21 @@ use crate::part::{START_PATIENCE, spawn_on, tied};
 use crate::port;
 use crate::tls::Pair;
 
+/// Which of them has the server's cores for itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Measured {
+    /// The edge.
+    #[default]
+    Edge,
+    /// The origin.
+    Origin,
+}
+
 /// What differs from the defaults.
 #[derive(Clone, Debug, Default)]
 pub struct FleetPlan {
+    /// The process that is measured.
+    pub measured: Measured,
     /// `edge.tick`; empty: as configured.
     pub tick: String,
     /// `edge.socket`.
@@ -81,13 +93,13 @@ pub(crate) struct Member {
 }
 
 impl Fleet {
-    /// Starts them and waits until they are ready: the edge on `edge_cores`, the others on `other_cores`.
+    /// Starts them and waits until they are ready: the measured one on `server_cores`, the others on `other_cores`.
     ///
     /// # Errors
     /// If one of them does not start; its last words are part of the error.
     pub fn start(
         program: &Path,
-        edge_cores: &Cores,
+        server_cores: &Cores,
         other_cores: &Cores,
         plan: &FleetPlan,
     ) -> Result<Fleet, BenchError> {
@@ -102,6 +114,10 @@ impl Fleet {
             edge_admin,
             operator_admin,
         ] = free_addresses()?;
+        let (edge_cores, origin_cores) = match plan.measured {
+            Measured::Edge => (server_cores, other_cores),
+            Measured::Origin => (other_cores, server_cores),
+        };
         let logs = log_directory()?;
         let operators = format!("[\"{operator}\"]");
         let start = |name: &'static str, cores: &Cores, admin: SocketAddr, flags: &[String]| {
@@ -117,7 +133,7 @@ impl Fleet {
         )?;
         let origin_member = start(
             "origin",
-            other_cores,
+            origin_cores,
             origin_admin,
             &[
                 flag("origin-listen", &rtmp),

@@ -14,6 +14,7 @@ mod error;
 mod fanout;
 pub mod fleet;
 pub mod floor;
+mod ingest;
 mod latency;
 pub mod load;
 pub mod measure;
@@ -51,6 +52,7 @@ pub fn command() -> Command {
         .subcommand(slow::command())
         .subcommand(latency::command())
         .subcommand(saturate::command())
+        .subcommand(ingest::command())
         .subcommand(operator::command())
 }
 
@@ -78,6 +80,9 @@ pub fn run(matches: &ArgMatches, program: PathBuf) -> Result<String, BenchError>
     };
     if name == "operator" {
         return operator::run(matches, program);
+    }
+    if name == "ingest" {
+        return ingest::run(matches, &program);
     }
     let choices = choices::Choices::read(matches, program)?;
     // Publishers are threads of this process.

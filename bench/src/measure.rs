@@ -1,6 +1,7 @@
 //! One round: some viewers at one server, and what the machine did meanwhile.
 
 use std::path::Path;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +10,7 @@ use crate::cpu::{self, CoreTime, Cores};
 use crate::error::BenchError;
 use crate::load::{LoadPlan, LoadReport, LoadState};
 use crate::part::{Kind, Part};
+use crate::publish::Publishers;
 
 /// A load whose cores are busier than this was the limit itself.
 const LOAD_BUSY_MAX: f64 = 0.95;
@@ -59,6 +61,11 @@ impl Round {
         self.core_s / self.load.seconds.max(0.001)
     }
 
+    /// The same of the server's process alone.
+    pub fn process_busy(&self) -> f64 {
+        self.process_s / self.load.seconds.max(0.001)
+    }
+
     /// Core-seconds for a gigabyte.
     pub fn cost(&self) -> f64 {
         per_gigabyte(self.core_s, self.load.bytes)
@@ -100,8 +107,9 @@ struct Sample {
 }
 
 impl Sample {
-    fn take(stage: &Stage<'_>, load_pid: u32) -> Sample {
-        let mut mine = vec![cpu::own_pid(), load_pid];
+    fn take(stage: &Stage<'_>, load_pid: Option<u32>) -> Sample {
+        let mut mine = vec![cpu::own_pid()];
+        mine.extend(load_pid);
         mine.extend(stage.pid);
         mine.extend(stage.helpers);
         Sample {
@@ -125,12 +133,12 @@ pub fn round(stage: &Stage<'_>, plan: &LoadPlan) -> Result<Round, BenchError> {
     loop {
         match load.hear::<LoadState>()? {
             LoadState::Joined { .. } => {}
-            LoadState::Measuring => before = Some(Sample::take(stage, load.pid())),
+            LoadState::Measuring => before = Some(Sample::take(stage, Some(load.pid()))),
             LoadState::Measured(report) => {
                 let Some(before) = before else {
                     return Err(BenchError::part("the load measured before it began"));
                 };
-                let after = Sample::take(stage, load.pid());
+                let after = Sample::take(stage, Some(load.pid()));
                 return Ok(compare(stage, *report, &before, &after));
             }
             LoadState::Failed { why } => return Err(BenchError::Part(why)),
@@ -138,9 +146,34 @@ pub fn round(stage: &Stage<'_>, plan: &LoadPlan) -> Result<Round, BenchError> {
     }
 }
 
+/// Measures for some seconds while `publishers` send; what they send is the load.
+///
+/// # Errors
+/// If a publisher has ended.
+pub fn while_published(
+    stage: &Stage<'_>,
+    warm_s: u64,
+    seconds: u64,
+    publishers: &Publishers,
+) -> Result<Round, BenchError> {
+    std::thread::sleep(Duration::from_secs(warm_s));
+    let (before, sent_before) = (Sample::take(stage, None), publishers.sent_bytes());
+    std::thread::sleep(Duration::from_secs(seconds));
+    let (after, sent) = (Sample::take(stage, None), publishers.sent_bytes());
+    if !publishers.running() {
+        return Err(BenchError::part("a publisher ended during the measurement"));
+    }
+    let wall = Duration::from_nanos(after.at_ns.saturating_sub(before.at_ns));
+    let load = LoadReport {
+        seconds: wall.as_secs_f64(),
+        bytes: sent.saturating_sub(sent_before),
+        ..LoadReport::default()
+    };
+    Ok(compare(stage, load, &before, &after))
+}
+
 fn compare(stage: &Stage<'_>, load: LoadReport, before: &Sample, after: &Sample) -> Round {
-    let wall_s =
-        std::time::Duration::from_nanos(after.at_ns.saturating_sub(before.at_ns)).as_secs_f64();
+    let wall_s = Duration::from_nanos(after.at_ns.saturating_sub(before.at_ns)).as_secs_f64();
     let busy = |cores: &Cores, before: &CoreTime, after: &CoreTime| {
         (wall_s * count(cores) - (after.idle_s - before.idle_s)).max(0.0)
     };

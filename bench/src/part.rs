@@ -32,6 +32,8 @@ pub enum Kind {
     Floor,
     /// What look-ups are compared with.
     Echo,
+    /// What ingest is compared with.
+    Sink,
 }
 
 impl Kind {
@@ -41,6 +43,7 @@ impl Kind {
             Kind::Load => "load",
             Kind::Floor => "floor",
             Kind::Echo => "echo",
+            Kind::Sink => "sink",
         }
     }
 
@@ -53,6 +56,7 @@ impl Kind {
             "load" => crate::load::run(),
             "floor" => crate::floor::run(),
             "echo" => crate::operator::run_echo(),
+            "sink" => crate::ingest::run_sink(),
             TIED => Err(become_tied(program, arguments)),
             other => Err(BenchError::Value(format!("there is no part `{other}`"))),
         }

@@ -6,7 +6,7 @@ use std::io::{Read as _, Write as _};
 use std::iter::Peekable;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -35,12 +35,15 @@ pub struct PublishPlan {
     pub streams: Vec<String>,
     /// What each of them carries.
     pub shape: Shape,
+    /// Each frame is sent when it is due; else as soon as the server takes it.
+    pub paced: bool,
 }
 
 /// Publishers at work; dropping them ends the streams.
 #[derive(Debug)]
 pub struct Publishers {
     stop: Arc<AtomicBool>,
+    sent_bytes: Arc<AtomicU64>,
     thread: Option<JoinHandle<Result<(), BenchError>>>,
 }
 
@@ -50,20 +53,27 @@ impl Publishers {
     /// # Errors
     /// If the server refuses one or does not answer.
     pub fn start(plan: &PublishPlan) -> Result<Publishers, BenchError> {
+        let sent_bytes = Arc::new(AtomicU64::new(0));
         let mut sources = Vec::with_capacity(plan.streams.len());
         for name in &plan.streams {
-            sources.push(Source::open(plan, name)?);
+            sources.push(Source::open(plan, name, &sent_bytes)?);
         }
         let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
+        let (stopped, paced) = (Arc::clone(&stop), plan.paced);
         let thread = std::thread::Builder::new()
             .name("publish".to_owned())
-            .spawn(move || publish(sources, &stopped))
+            .spawn(move || publish(sources, paced, &stopped))
             .map_err(|e| BenchError::io("starting the publisher's thread", e))?;
         Ok(Publishers {
             stop,
+            sent_bytes,
             thread: Some(thread),
         })
+    }
+
+    /// Bytes that have been written to their connections so far.
+    pub fn sent_bytes(&self) -> u64 {
+        self.sent_bytes.load(Ordering::Relaxed)
     }
 
     /// Whether all are still at it.
@@ -102,10 +112,15 @@ struct Source {
     socket: TcpStream,
     session: ClientSession,
     frames: Peekable<Frames>,
+    sent_bytes: Arc<AtomicU64>,
 }
 
 impl Source {
-    fn open(plan: &PublishPlan, name: &str) -> Result<Source, BenchError> {
+    fn open(
+        plan: &PublishPlan,
+        name: &str,
+        sent_bytes: &Arc<AtomicU64>,
+    ) -> Result<Source, BenchError> {
         let fail = |e| BenchError::io(format!("publishing {}/{name} at {}", plan.app, plan.to), e);
         let mut socket = TcpStream::connect_timeout(&plan.to, PATIENCE).map_err(fail)?;
         socket.set_nodelay(true).map_err(fail)?;
@@ -127,6 +142,7 @@ impl Source {
                             socket,
                             session,
                             frames: plan.shape.frames().peekable(),
+                            sent_bytes: Arc::clone(sent_bytes),
                         });
                     }
                     ClientEvent::Refused { code, description }
@@ -187,6 +203,8 @@ impl Source {
             self.socket
                 .write_all(&bytes)
                 .map_err(|e| BenchError::io(format!("publishing {}", self.name), e))?;
+            self.sent_bytes
+                .fetch_add(bytes.len() as u64, Ordering::Relaxed);
         }
         Ok(())
     }
@@ -208,7 +226,7 @@ impl Source {
     }
 }
 
-fn publish(mut sources: Vec<Source>, stop: &AtomicBool) -> Result<(), BenchError> {
+fn publish(mut sources: Vec<Source>, paced: bool, stop: &AtomicBool) -> Result<(), BenchError> {
     let began_ns = now_ns();
     // Streams of a real audience are not in step: they begin spread over one frame.
     let apart_ns = 33_000_000 / u64::try_from(sources.len().max(1)).unwrap_or(1);
@@ -220,7 +238,9 @@ fn publish(mut sources: Vec<Source>, stop: &AtomicBool) -> Result<(), BenchError
         due.push(Reverse((began_ns.saturating_add(late_ns), n)));
     }
     while let Some(Reverse((at_ns, n))) = due.pop() {
-        sleep_until(at_ns);
+        if paced {
+            sleep_until(at_ns);
+        }
         if stop.load(Ordering::Relaxed) {
             break;
         }

@@ -39,6 +39,7 @@ impl Choices {
             socket: self.socket(),
             tls: self.tls.clone(),
             edge_flags: self.edge_flags.clone(),
+            ..FleetPlan::default()
         };
         let fleet = Fleet::start(&self.program, &self.server_cores, &self.load_cores, &plan)?;
         let host = "127.0.0.1".to_owned();
@@ -59,6 +60,7 @@ impl Choices {
                 app: APP.to_owned(),
                 streams: vec!["bench".to_owned()],
                 shape: Shape::HD,
+                paced: true,
             }),
             pid: Some(fleet.edge_pid()),
             fleet: Some(fleet),

@@ -76,7 +76,7 @@ pub(crate) fn run(matches: &ArgMatches, choices: &Choices) -> Result<String, Ben
             "  round {number}: {} of {viewers} play; edge {:.3} cores ({:.3} in its process), origin and operator {:.3}; p50 {:.1} ms; noise {:.1} %",
             measured.load.playing,
             measured.core_busy(),
-            measured.process_s / measured.load.seconds.max(0.001),
+            measured.process_busy(),
             measured.helpers_s / measured.load.seconds.max(0.001),
             measured.load.latency.p50_ms,
             measured.noise * 100.0,
@@ -146,7 +146,7 @@ fn show(figures: &Figures) -> String {
             .unwrap_or(0)
             .to_string(),
         spread(Round::core_busy, 3),
-        spread(|r| r.process_s / r.load.seconds.max(0.001), 3),
+        spread(Round::process_busy, 3),
         spread(|r| r.helpers_s / r.load.seconds.max(0.001), 3),
         spread(|r| r.load.latency.p50_ms, 1),
         spread(|r| r.load.latency.p99_ms, 1),

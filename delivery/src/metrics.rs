@@ -8,6 +8,7 @@ use crate::viewer::EndReason;
 #[derive(Debug)]
 pub struct DeliveryMetrics {
     sent_bytes: IntCounter,
+    sent_by_thread: IntCounterVec,
     ended: Vec<(EndReason, IntCounter)>,
 }
 
@@ -21,6 +22,13 @@ impl DeliveryMetrics {
             "headwater_delivery_sent_bytes_total",
             "Bytes written to viewers' sockets, heads included.",
         )?;
+        let sent_by_thread = IntCounterVec::new(
+            Opts::new(
+                "headwater_delivery_thread_sent_bytes_total",
+                "Bytes written to viewers' sockets by each writer thread.",
+            ),
+            &["thread"],
+        )?;
         let ended = IntCounterVec::new(
             Opts::new(
                 "headwater_delivery_viewers_ended_total",
@@ -29,12 +37,21 @@ impl DeliveryMetrics {
             &["reason"],
         )?;
         registry.register(Box::new(sent_bytes.clone()))?;
+        registry.register(Box::new(sent_by_thread.clone()))?;
         registry.register(Box::new(ended.clone()))?;
         let ended = EndReason::ALL
             .iter()
             .map(|r| (*r, ended.with_label_values(&[r.as_str()])))
             .collect();
-        Ok(DeliveryMetrics { sent_bytes, ended })
+        Ok(DeliveryMetrics {
+            sent_bytes,
+            sent_by_thread,
+            ended,
+        })
+    }
+
+    pub(crate) fn sent_by_thread(&self, number: usize) -> IntCounter {
+        self.sent_by_thread.with_label_values(&[number.to_string()])
     }
 
     pub(crate) fn sent(&self, bytes: u64) {

@@ -237,7 +237,7 @@ mod tests {
         let ring = Ring::new(RingLimits::default());
         let policy = LatePolicy::default();
         let mut rounds = rounds(&ring, 2_000);
-        let mut turns = |rounds: &mut Rounds, count: usize| {
+        let turns = |rounds: &mut Rounds, count: usize| {
             let mut had = [0; 8];
             for _ in 0..count {
                 let round = rounds.begin(TICK, false, &ring, &policy);

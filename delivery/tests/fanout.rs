@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use headwater_delivery::{
-    Cadence, DeliveryMetrics, Fanout, FanoutSettings, Format, Releases, Viewer,
+    Cadence, DeliveryMetrics, Fanout, FanoutSettings, Format, Releases, Viewer, WriterThreads,
 };
 use headwater_hub::{HubMetrics, LatePolicy, Mode, Opening, RingLimits, Stream};
 use headwater_media::{Dts, StreamKey, Tag, TagKind};
@@ -31,16 +31,21 @@ fn push(stream: &Stream, sequence: u64) {
     stream.push(1, sequence, tag, clock::now()).unwrap();
 }
 
-/// A stream with one tag, and a viewer who has been sent it.
+/// A stream with one tag.
 struct Scene {
     stream: Arc<Stream>,
+    fanout: Fanout,
+    registry: prometheus::Registry,
+}
+
+/// The far end of a viewer's connection.
+struct Watching {
     near: TcpStream,
     got: Vec<u8>,
-    _fanout: Fanout,
 }
 
 impl Scene {
-    async fn with_tick(tick: Duration) -> Scene {
+    fn new(tick: Duration, threads: usize) -> Scene {
         let registry = prometheus::Registry::new();
         let hub_metrics = Arc::new(HubMetrics::register(&registry).unwrap());
         let key = StreamKey::new("default", "live", "room").unwrap();
@@ -54,16 +59,25 @@ impl Scene {
         };
         stream.open(opening).unwrap();
         push(&stream, 0);
+        let metrics = Arc::new(DeliveryMetrics::register(&registry).unwrap());
         let settings = FanoutSettings {
             cadence: Arc::new(Cadence::new(Some(tick))),
             policy: LatePolicy::default(),
             stuck_max: SOON,
             hub_metrics,
-            metrics: Arc::new(DeliveryMetrics::register(&registry).unwrap()),
+            metrics: Arc::clone(&metrics),
             releases: Releases::default(),
+            threads: WriterThreads::new(threads, metrics),
         };
-        let fanout = Fanout::start(Arc::clone(&stream), Arc::new(settings));
+        Scene {
+            fanout: Fanout::start(Arc::clone(&stream), Arc::new(settings)),
+            stream,
+            registry,
+        }
+    }
 
+    /// A viewer who has been sent the first tag.
+    async fn watch(&self) -> Watching {
         let listener = listen("127.0.0.1:0").await.unwrap();
         let to = listener.local_addr().unwrap().to_string();
         let near = connect(&to, SOON).await.unwrap();
@@ -78,17 +92,29 @@ impl Scene {
             inbound: None,
             on_end: Box::new(drop),
         };
-        fanout.join(viewer).await.unwrap();
-        let mut scene = Scene {
-            stream,
+        self.fanout.join(viewer).await.unwrap();
+        let mut watching = Watching {
             near,
             got: Vec::new(),
-            _fanout: fanout,
         };
-        scene.read_until(b"00000000").await;
-        scene
+        watching.read_until(b"00000000").await;
+        watching
     }
 
+    /// What each writer thread says to have sent.
+    fn sent_by_thread(&self) -> Vec<f64> {
+        let families = self.registry.gather();
+        let sent = families
+            .iter()
+            .find(|family| family.name() == "headwater_delivery_thread_sent_bytes_total");
+        sent.map_or_else(Vec::new, |family| {
+            let samples = family.get_metric().iter();
+            samples.map(|m| m.get_counter().get_value()).collect()
+        })
+    }
+}
+
+impl Watching {
     async fn read_until(&mut self, part: &[u8]) {
         let reading = tokio::time::timeout(SOON, async {
             while !contains(&self.got, part) {
@@ -100,26 +126,61 @@ impl Scene {
 }
 
 #[tokio::test]
+async fn many_viewers_of_a_stream_are_shared_out_over_the_threads() {
+    const VIEWERS: usize = 400;
+    let scene = Scene::new(Duration::from_millis(5), 2);
+    let mut watching = Vec::new();
+    for _ in 0..VIEWERS {
+        watching.push(scene.watch().await);
+    }
+    let before = scene.sent_by_thread();
+    assert_eq!(before.len(), 2);
+    for sequence in 1..=100 {
+        push(&scene.stream, sequence);
+    }
+    for viewer in &mut watching {
+        viewer.read_until(b"00000100").await;
+    }
+    let all: usize = watching.iter().map(|viewer| viewer.got.len()).sum();
+    // What was written is counted a moment after it was.
+    let counted = tokio::time::timeout(SOON, async {
+        loop {
+            let after = scene.sent_by_thread();
+            if after.iter().sum::<f64>() >= f64::from(u32::try_from(all).unwrap()) {
+                return after;
+            }
+            tokio::task::yield_now().await;
+        }
+    });
+    let after = counted.await.expect("all is counted");
+    let sent: Vec<f64> = after.iter().zip(&before).map(|(a, b)| a - b).collect();
+    let share = sent[0] / sent.iter().sum::<f64>();
+    assert!((0.48..=0.52).contains(&share), "{share}");
+}
+
+#[tokio::test]
 async fn a_stream_that_is_closed_with_its_last_tag_ends_for_a_viewer_in_step() {
-    let mut scene = Scene::with_tick(Duration::from_millis(50)).await;
+    let scene = Scene::new(Duration::from_millis(50), 1);
+    let mut viewer = scene.watch().await;
     // Nothing else runs between the two, so one tick sees both.
     push(&scene.stream, 1);
     scene.stream.close();
-    let rest = tokio::time::timeout(SOON, scene.near.read_to_end(&mut scene.got));
+    let rest = tokio::time::timeout(SOON, viewer.near.read_to_end(&mut viewer.got));
     rest.await.expect("the end comes").unwrap();
-    assert!(contains(&scene.got, b"00000001"));
-    assert!(scene.got.ends_with(b"0\r\n\r\n"));
+    assert!(contains(&viewer.got, b"00000001"));
+    assert!(viewer.got.ends_with(b"0\r\n\r\n"));
 }
 
 #[tokio::test]
 async fn what_comes_by_the_tick_does_not_wait_for_another() {
-    let mut scene = Scene::with_tick(3 * SOON).await;
+    let scene = Scene::new(3 * SOON, 1);
+    let mut viewer = scene.watch().await;
     assert_eq!(scene.stream.pacing().wanted(), Some(3 * SOON));
     push(&scene.stream, 1);
     scene.stream.pacing().set_paced(true);
     push(&scene.stream, 2);
-    scene.read_until(b"00000001").await;
-    scene.read_until(b"00000002").await;
+    viewer.read_until(b"00000001").await;
+    viewer.read_until(b"00000002").await;
 }
 
 fn contains(bytes: &[u8], part: &[u8]) -> bool {

@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 
 pub use tick::Tick;
 
+/// Threads beyond this are a slip of the pen.
+const WRITER_THREADS_MAX: usize = 256;
+
 documented! {
     /// The settings of an edge.
     #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +45,9 @@ documented! {
         pub cors_origins: Vec<String>,
         /// How often live viewers are written to: `auto`, or a fixed time such as `50ms`.
         pub tick: Tick,
+        /// Threads that write to viewers, beside those of everything else; 0: as many as there are cores. With 1 there is
+        /// none of their own.
+        pub writer_threads: usize,
         /// A live viewer who is later than this skips to the newest keyframe.
         #[serde(with = "headwater_process::config::time")]
         pub max_cache: Duration,
@@ -161,6 +167,7 @@ impl Default for EdgeConfig {
             wait_max: Duration::from_secs(30),
             cors_origins: vec!["*".to_owned()],
             tick: Tick::default(),
+            writer_threads: 0,
             max_cache: Duration::from_secs(3),
             pull: PullConfig::default(),
             limits: LimitsConfig::default(),
@@ -261,6 +268,15 @@ impl EdgeConfig {
             if value < least {
                 return wrong(setting, &format!("is {value}: at least {least} is needed"));
             }
+        }
+        if self.writer_threads > WRITER_THREADS_MAX {
+            return wrong(
+                "writer_threads",
+                &format!(
+                    "is {}: {WRITER_THREADS_MAX} are the most, and 0 stands for one a core",
+                    self.writer_threads
+                ),
+            );
         }
         for (setting, value) in [
             ("limits.head_timeout", self.limits.head_timeout),
@@ -369,6 +385,7 @@ mod tests {
                 r#"{"proxy_protocol_from": ["10.0.0.0/33"]}"#,
             ),
             ("vhosts", r#"{"vhosts": {"a.example": ".."}}"#),
+            ("writer_threads", r#"{"writer_threads": 257}"#),
         ] {
             let config: EdgeConfig = serde_json::from_str(json).unwrap();
             assert_eq!(config.check().unwrap_err().setting, setting);

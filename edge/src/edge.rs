@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use headwater_admission::Admission;
-use headwater_delivery::{Cadence, FanoutSettings, Releases, Schedule};
+use headwater_delivery::{Cadence, FanoutSettings, Releases, Schedule, WriterThreads};
 use headwater_hop::{PullLimits, ServeSettings};
 use headwater_hub::Registry as Hub;
 use headwater_process::accept::{AcceptMetrics, Acceptor, Closes, Limits, PortMetrics};
@@ -185,6 +185,7 @@ impl Edge {
             hub_metrics: Arc::clone(&metrics.hub),
             metrics: Arc::clone(&metrics.delivery),
             releases: Releases::default(),
+            threads: WriterThreads::new(config.writer_threads, Arc::clone(&metrics.delivery)),
         });
         let Ports {
             http,

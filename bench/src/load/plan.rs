@@ -95,6 +95,14 @@ pub struct LoadReport {
     pub longest_turn_ms: f64,
 }
 
+impl LoadReport {
+    /// Megabytes (10⁶ bytes) a second.
+    #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+    pub fn megabytes_a_second(&self) -> f64 {
+        self.bytes as f64 / 1e6 / self.seconds.max(0.001)
+    }
+}
+
 /// What viewers that read slowly saw.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct SlowReport {

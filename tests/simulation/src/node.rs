@@ -130,7 +130,11 @@ pub(crate) fn start(
                 None
             }
             Kind::Edge => {
-                let config = EdgeConfig::default();
+                let config = EdgeConfig {
+                    // All that happens is to happen in the one thread of the world.
+                    writer_threads: 1,
+                    ..EdgeConfig::default()
+                };
                 let ports = headwater_edge::Ports::open(&config).await.unwrap();
                 let deps = EdgeDeps {
                     finder: Arc::new(join(Role::Edge, 7001)),
