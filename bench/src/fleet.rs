@@ -38,6 +38,8 @@ pub struct FleetPlan {
     pub tls: Option<Pair>,
     /// More flags for the edge.
     pub edge_flags: Vec<String>,
+    /// More flags for the origin.
+    pub origin_flags: Vec<String>,
 }
 
 /// The processes; dropping it ends them.
@@ -131,16 +133,13 @@ impl Fleet {
             operator_admin,
             &[flag("operator-listen", &operator)],
         )?;
-        let origin_member = start(
-            "origin",
-            origin_cores,
-            origin_admin,
-            &[
-                flag("origin-listen", &rtmp),
-                flag("origin-internal-listen", &origin),
-                flag("location-operators", &operators),
-            ],
-        )?;
+        let mut origin_flags = vec![
+            flag("origin-listen", &rtmp),
+            flag("origin-internal-listen", &origin),
+            flag("location-operators", &operators),
+        ];
+        origin_flags.extend(plan.origin_flags.iter().cloned());
+        let origin_member = start("origin", origin_cores, origin_admin, &origin_flags)?;
         let mut edge_flags = vec![
             flag("edge-http-listen", &http),
             flag("edge-internal-listen", &edge),

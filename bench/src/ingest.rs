@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::choices::{Basics, basic_flags};
 use crate::compare::plan;
 use crate::error::BenchError;
-use crate::fleet::{Fleet, FleetPlan, Measured};
+use crate::fleet::{Fleet, FleetPlan, Measured, flag};
 use crate::load::Target;
 use crate::measure::{Round, Stage, round, while_published};
 use crate::part::{Kind, Part};
@@ -24,6 +24,8 @@ use sink::{SinkPlan, SinkState};
 
 const APP: &str = "live";
 const HOST: &str = "127.0.0.1";
+/// As fast as publishers can is faster than they may be; an origin can be told to take so much at most.
+const BITRATE_MAX_BPS: u64 = 10_000_000_000;
 /// Before the measurement begins.
 const WARM_S: u64 = 2;
 
@@ -171,6 +173,7 @@ impl Asked<'_> {
     fn origin(&self) -> Result<Round, BenchError> {
         let plan = FleetPlan {
             measured: Measured::Origin,
+            origin_flags: vec![flag("origin-max-bitrate-bps", &BITRATE_MAX_BPS)],
             ..FleetPlan::default()
         };
         let Basics {

@@ -1,9 +1,12 @@
 //! One RTMP connection: the socket, the machine that speaks RTMP, and the publish that it carries.
 
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use headwater_media::rtmp::{RtmpError, ServerEvent, ServerSession, code};
@@ -11,7 +14,7 @@ use headwater_process::accept::Permit;
 use headwater_process::clock;
 use headwater_process::net::{Line, SocketOptions};
 use headwater_process::tls::Received;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncRead as _, AsyncWriteExt as _, ReadBuf};
 use tokio::time::{Instant, timeout};
 
 use super::error::End;
@@ -62,9 +65,17 @@ struct Connection {
     _permit: Permit,
 }
 
+/// What one read gave.
+struct Taken {
+    bytes: usize,
+    at: Duration,
+    /// The peer's fault. What came before it is still to be acted upon.
+    broken: Result<(), RtmpError>,
+}
+
 /// What a connection wakes up for.
 enum Wake {
-    Readable(io::Result<()>),
+    Read(io::Result<Taken>),
     Order(Option<Order>),
     Timeout,
     Stopping,
@@ -110,13 +121,18 @@ impl Connection {
         let mut stopping = std::pin::pin!(drain.ended());
         let mut alarm = std::pin::pin!(tokio::time::sleep_until(self.deadline()));
         loop {
-            let (socket, publish) = (&mut self.socket, &mut self.publish);
+            let Connection {
+                socket,
+                publish,
+                rtmp,
+                ..
+            } = &mut *self;
             let wake = tokio::select! {
                 biased;
                 () = stopping.as_mut() => Wake::Stopping,
                 order = next_order(publish) => Wake::Order(order),
                 () = alarm.as_mut() => Wake::Timeout,
-                readable = socket.readable() => Wake::Readable(readable),
+                read = poll_fn(|cx| poll_read(socket, rtmp, cx)) => Wake::Read(read),
             };
             match wake {
                 Wake::Stopping => return Err(End::Stopping),
@@ -152,12 +168,12 @@ impl Connection {
                     }
                     alarm.as_mut().reset(self.deadline());
                 }
-                Wake::Readable(readable) => {
-                    readable?;
+                Wake::Read(read) => {
+                    let taken = read.map_err(End::Socket)?;
                     let was_publishing = self.publish.is_some();
-                    let broken = self.read()?;
+                    self.count(&taken)?;
                     self.events().await?;
-                    broken?;
+                    taken.broken?;
                     if was_publishing != self.publish.is_some() || !self.published {
                         alarm.as_mut().reset(self.deadline());
                     }
@@ -174,33 +190,20 @@ impl Connection {
         clock::instant(next.min(self.stays_until.unwrap_or(Duration::MAX)))
     }
 
-    /// Reads once. The inner error is the peer's: what came before it is still to be acted upon.
-    fn read(&mut self) -> Result<Result<(), RtmpError>, End> {
-        let now = clock::now();
-        let (socket, rtmp) = (&mut self.socket, &mut self.rtmp);
-        let (read, broken) = BUFFER.with_borrow_mut(|buffer| match socket.try_read(buffer) {
-            Ok(read) => Ok((
-                read,
-                rtmp.input(buffer.get(..read).unwrap_or_default(), now),
-            )),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok((usize::MAX, Ok(()))),
-            Err(error) => Err(End::Socket(error)),
-        })?;
-        match read {
-            0 => return Err(End::Closed),
-            usize::MAX => return Ok(Ok(())),
-            _ => {}
+    fn count(&mut self, taken: &Taken) -> Result<(), End> {
+        if taken.bytes == 0 {
+            return Err(End::Closed);
         }
         self.shared
             .metrics
             .received_bytes
-            .inc_by(u64::try_from(read).unwrap_or(0));
+            .inc_by(u64::try_from(taken.bytes).unwrap_or(0));
         if let Some(publish) = &mut self.publish
-            && !publish.bitrate.take(read, now)
+            && !publish.bitrate.take(taken.bytes, taken.at)
         {
             return Err(End::Bitrate(publish.bitrate.bits_per_second()));
         }
-        Ok(broken)
+        Ok(())
     }
 
     async fn events(&mut self) -> Result<(), End> {
@@ -346,6 +349,25 @@ async fn send(socket: &mut Line, bytes: &[u8], within: Duration) -> Result<(), E
         Ok(sent) => sent.map_err(End::Socket),
         Err(_) => Err(End::Unread(within)),
     }
+}
+
+/// Reads once into this thread's buffer, and gives the bytes to `rtmp`; a read that does not fill the buffer is known to
+/// have left nothing.
+fn poll_read(
+    socket: &mut Line,
+    rtmp: &mut ServerSession,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<Taken>> {
+    BUFFER.with_borrow_mut(|buffer| {
+        let mut buffer = ReadBuf::new(buffer);
+        ready!(Pin::new(socket).poll_read(cx, &mut buffer))?;
+        let at = clock::now();
+        Poll::Ready(Ok(Taken {
+            bytes: buffer.filled().len(),
+            at,
+            broken: rtmp.input(buffer.filled(), at),
+        }))
+    })
 }
 
 /// Reads away what the peer has sent already: closing a socket with unread bytes resets the connection, and the reset
