@@ -3,6 +3,7 @@
 //! Nothing else in the workspace names tokio's sockets, so a simulated network can stand in for this module.
 
 mod connect;
+mod lead;
 mod line;
 mod listener;
 mod lookup;

@@ -8,6 +8,7 @@ use rustls::ServerConnection;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::server;
 
+use super::lead::lead;
 use super::{PipeEnd, SocketOptions, TcpStream};
 
 /// Encrypted bytes that wait for the socket of one connection, at most: beyond, it takes nothing, as a full socket does.
@@ -219,6 +220,10 @@ impl Sealed {
         }
         let mut left = slices.as_mut_slice();
         let mut taken = 0_usize;
+        if let Some(lead) = lead(bufs) {
+            taken = self.stream.get_mut().1.writer().write(lead)?;
+            IoSlice::advance_slices(&mut left, taken);
+        }
         // Part by part as far as the socket goes along: a line that takes a part only is full, as a plain one would be.
         loop {
             let part = self.stream.get_mut().1.writer().write_vectored(left)?;
