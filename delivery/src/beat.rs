@@ -26,7 +26,7 @@ impl Beat {
     }
 
     /// Some viewers have yet to be written to, without a new tag: it ticks again at the next multiple of `step`.
-    pub(crate) fn expect(&mut self, step: Duration, now: Duration) {
+    pub(crate) fn due_within(&mut self, step: Duration, now: Duration) {
         self.due
             .get_or_insert_with(|| clock::next_multiple(now, step));
     }
@@ -38,7 +38,7 @@ impl Beat {
         // Those that are the first not to be paced have waited for a tick already.
         let have_waited = std::mem::replace(&mut self.paced, paced) || paced;
         if !have_waited {
-            self.expect(step, now);
+            self.due_within(step, now);
             return false;
         }
         match self.ticked {
