@@ -15,6 +15,7 @@ use crate::client::Client;
 use crate::config::{AdmissionConfig, CallbackEvent, ConfigError, OnError};
 use crate::ends::{Ended, Ends};
 use crate::keyring::Keyring;
+use crate::keys::PolicyKeys;
 use crate::metrics::{Grounds, Metrics};
 use crate::sign::subject;
 use crate::signature::{Presented, SIGNATURES};
@@ -35,6 +36,8 @@ pub struct Request<'a> {
     pub peer: SocketAddr,
     /// What it says it is: `flashVer` of RTMP, `User-Agent` of HTTP. The callback gets its first 256 characters.
     pub agent: Option<&'a str>,
+    /// What a policy says of the stream's keys, in place of the configuration.
+    pub policy: Option<&'a PolicyKeys>,
 }
 
 /// Why there is no admission.
@@ -228,6 +231,7 @@ impl Admission {
             subject(kind, key),
             key.vhost(),
             key.app(),
+            request.policy,
             Presented::read(|name| query.get(name)),
             clock::unix_ms() / 1000,
         )?;

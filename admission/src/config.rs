@@ -252,13 +252,17 @@ impl AdmissionConfig {
 
 impl KeyPair {
     fn check(&self, rule: usize, purpose: &str) -> Result<(), ConfigError> {
-        let error = |name: &str, problem| {
-            Err(ConfigError::Key {
-                rule,
-                which: format!("{purpose}.{name}"),
-                problem,
-            })
-        };
+        self.usable().map_err(|(name, problem)| ConfigError::Key {
+            rule,
+            which: format!("{purpose}.{name}"),
+            problem,
+        })
+    }
+
+    /// # Errors
+    /// Which of the two keys cannot be used, and why.
+    pub(crate) fn usable(&self) -> Result<(), (&'static str, &'static str)> {
+        let error = |name, problem| Err((name, problem));
         for (name, key) in [("main", &self.main), ("backup", &self.backup)] {
             let Some(key) = key else { continue };
             let key = key.expose();

@@ -36,6 +36,7 @@ impl Gate {
             subject(kind, key),
             key.vhost(),
             key.app(),
+            None,
             presented,
             now_unix_s,
         )

@@ -1,6 +1,7 @@
 //! The keys in force, by app.
 
 use crate::config::{AdmissionConfig, ConfigError, KeyPair, TakenSchemes, Unmatched};
+use crate::keys::{PolicyKeys, SigningKeys};
 use crate::pattern::Pattern;
 use crate::signature::{Fault, Presented, Subject, hmac, tx};
 use crate::{Kind, Reason, Refusal};
@@ -15,13 +16,11 @@ pub(crate) struct Keyring {
 #[derive(Debug)]
 struct Rule {
     pattern: Pattern,
-    scheme: TakenSchemes,
-    publish: KeyPair,
-    play: KeyPair,
+    keys: SigningKeys,
 }
 
-impl Rule {
-    fn keys(&self, kind: Kind) -> &KeyPair {
+impl SigningKeys {
+    fn of(&self, kind: Kind) -> &KeyPair {
         match kind {
             Kind::Publish => &self.publish,
             Kind::Play => &self.play,
@@ -37,6 +36,8 @@ pub(crate) enum Lock<'a> {
     Keys(&'a KeyPair, TakenSchemes),
     /// Nobody may: keys are configured, and none is for this app.
     Unmatched,
+    /// Nobody may: a policy gives keys, and they are not known.
+    Unread,
 }
 
 impl Keyring {
@@ -49,9 +50,11 @@ impl Keyring {
             rules.push(Rule {
                 pattern: Pattern::parse(&keys.pattern)
                     .map_err(|source| ConfigError::Pattern { rule, source })?,
-                scheme: keys.scheme,
-                publish: keys.publish.clone(),
-                play: keys.play.clone(),
+                keys: SigningKeys {
+                    scheme: keys.scheme,
+                    publish: keys.publish.clone(),
+                    play: keys.play.clone(),
+                },
             });
         }
         rules.sort_by_cached_key(|rule| rule.pattern.precedence());
@@ -63,27 +66,38 @@ impl Keyring {
 
     /// Whether any rule has a key for `kind`.
     pub(crate) fn signs(&self, kind: Kind) -> bool {
-        self.rules.iter().any(|rule| rule.keys(kind).main.is_some())
+        self.rules
+            .iter()
+            .any(|rule| rule.keys.of(kind).main.is_some())
     }
 
     /// The patterns with a key for `kind`, most specific first.
     pub(crate) fn patterns(&self, kind: Kind) -> impl Iterator<Item = &Pattern> {
         self.rules
             .iter()
-            .filter(move |rule| rule.keys(kind).main.is_some())
+            .filter(move |rule| rule.keys.of(kind).main.is_some())
             .map(|rule| &rule.pattern)
     }
 
-    /// What stands before `kind` of `app` (with its instance) on `vhost`.
-    pub(crate) fn lock(&self, kind: Kind, vhost: &str, app: &str) -> Lock<'_> {
-        match self
-            .rules
-            .iter()
-            .find(|rule| rule.pattern.matches(vhost, app))
-        {
-            Some(rule) if rule.keys(kind).main.is_some() => {
-                Lock::Keys(rule.keys(kind), rule.scheme)
+    /// What stands before `kind` of `app` (with its instance) on `vhost`; what a policy says of the stream decides alone.
+    pub(crate) fn lock<'a>(
+        &'a self,
+        kind: Kind,
+        vhost: &str,
+        app: &str,
+        policy: Option<&'a PolicyKeys>,
+    ) -> Lock<'a> {
+        let keys = match policy {
+            Some(PolicyKeys::Unread) => return Lock::Unread,
+            Some(PolicyKeys::Known(keys)) => Some(keys),
+            None => {
+                let mut rules = self.rules.iter();
+                let rule = rules.find(|rule| rule.pattern.matches(vhost, app));
+                rule.map(|rule| &rule.keys)
             }
+        };
+        match keys {
+            Some(keys) if keys.of(kind).main.is_some() => Lock::Keys(keys.of(kind), keys.scheme),
             Some(_) => Lock::Open,
             None if self.unmatched == Unmatched::Deny && self.signs(kind) => Lock::Unmatched,
             None => Lock::Open,
@@ -96,10 +110,11 @@ impl Keyring {
         subject: Subject<'_>,
         vhost: &str,
         app: &str,
+        policy: Option<&PolicyKeys>,
         presented: Presented<'_>,
         now_unix_s: u64,
     ) -> Result<bool, Refusal> {
-        let (keys, taken) = match self.lock(subject.kind, vhost, app) {
+        let (keys, taken) = match self.lock(subject.kind, vhost, app, policy) {
             Lock::Open => return Ok(false),
             Lock::Unmatched => {
                 return Err(Refusal::new(
@@ -108,6 +123,12 @@ impl Keyring {
                         "there is no {} key for the app {vhost}/{app}: check the app's name, or have a key configured for it",
                         subject.kind
                     ),
+                ));
+            }
+            Lock::Unread => {
+                return Err(Refusal::new(
+                    Reason::KeysUnread,
+                    "the keys of this stream could not be read, so nobody may: try again later, or see what its StreamPolicy's status says",
                 ));
             }
             Lock::Keys(keys, taken) => (keys, taken),
@@ -202,6 +223,16 @@ mod tests {
     const NOW: u64 = 1_000_000_000;
 
     fn judge(ring: &Keyring, kind: Kind, app: &str, signed_with: &str) -> Result<bool, Reason> {
+        judge_under(ring, kind, app, None, signed_with)
+    }
+
+    fn judge_under(
+        ring: &Keyring,
+        kind: Kind,
+        app: &str,
+        policy: Option<&PolicyKeys>,
+        signed_with: &str,
+    ) -> Result<bool, Reason> {
         let secret = to_hex(&tx::digest(signed_with, "room", "5C271099"));
         let subject = Subject {
             kind,
@@ -217,7 +248,7 @@ mod tests {
         };
         let vhost = app.split_once(':').map_or("default", |(vhost, _)| vhost);
         let app = app.split_once(':').map_or(app, |(_, app)| app);
-        ring.judge(subject, vhost, app, presented, NOW)
+        ring.judge(subject, vhost, app, policy, presented, NOW)
             .map_err(|refusal| refusal.reason)
     }
 
@@ -276,14 +307,54 @@ mod tests {
             sign: Some(&sign),
         };
         assert_eq!(
-            ring.judge(subject, "default", "live", presented, NOW),
+            ring.judge(subject, "default", "live", None, presented, NOW),
             Ok(true)
         );
-        let late = ring.judge(subject, "default", "live", presented, NOW + 1);
+        let late = ring.judge(subject, "default", "live", None, presented, NOW + 1);
         assert_eq!(
             late.unwrap_err().text,
             "the signed address expired 1 s ago: get a new one"
         );
+    }
+
+    #[test]
+    fn what_a_policy_says_of_a_stream_decides_alone() {
+        let given = PolicyKeys::Known(SigningKeys {
+            scheme: TakenSchemes::Any,
+            publish: pair("lesson", "lesson2"),
+            play: pair("", ""),
+        });
+        let ring = ring(Unmatched::Deny, TakenSchemes::Any);
+        for (kind, app, policy, signed_with, verdict) in [
+            (Kind::Publish, "live", &given, "lesson", Ok(true)),
+            (Kind::Publish, "live", &given, "lesson2", Ok(true)),
+            (Kind::Publish, "live", &given, "pub", Err(Reason::Foreign)),
+            (Kind::Publish, "live", &given, "", Err(Reason::Missing)),
+            // An app that no rule covers, and a purpose that the policy leaves open.
+            (Kind::Publish, "cdn:live", &given, "lesson", Ok(true)),
+            (Kind::Play, "live", &given, "", Ok(false)),
+            // What cannot be read opens nothing, not even with a key of the configuration.
+            (
+                Kind::Publish,
+                "live",
+                &PolicyKeys::Unread,
+                "pub",
+                Err(Reason::KeysUnread),
+            ),
+            (
+                Kind::Play,
+                "other",
+                &PolicyKeys::Unread,
+                "",
+                Err(Reason::KeysUnread),
+            ),
+        ] {
+            let got = judge_under(&ring, kind, app, Some(policy), signed_with);
+            assert_eq!(
+                got, verdict,
+                "{kind} {app} with `{signed_with}` under {policy:?}"
+            );
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod ends;
 #[doc(hidden)]
 pub mod fuzzing;
 mod keyring;
+mod keys;
 mod kind;
 mod metrics;
 mod pattern;
@@ -27,6 +28,7 @@ pub use config::{
     TakenSchemes, Unmatched,
 };
 pub use ends::Ended;
+pub use keys::{KeysError, PolicyKeys, SigningKeys};
 pub use kind::Kind;
 pub use pattern::PatternError;
 pub use refusal::{Reason, Refusal};

@@ -15,6 +15,8 @@ pub enum Reason {
     Expired,
     /// Keys are configured and none of their patterns covers this app.
     Unmatched,
+    /// A policy gives the stream keys that could not be read.
+    KeysUnread,
     /// The callback said no.
     CallbackRefused,
     /// The callback gave no answer in time.
@@ -29,12 +31,13 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, for tables and for metrics that begin at zero.
-    pub const ALL: [Reason; 10] = [
+    pub const ALL: [Reason; 11] = [
         Reason::Missing,
         Reason::Malformed,
         Reason::Foreign,
         Reason::Expired,
         Reason::Unmatched,
+        Reason::KeysUnread,
         Reason::CallbackRefused,
         Reason::CallbackTimeout,
         Reason::CallbackUnreachable,
@@ -50,6 +53,7 @@ impl Reason {
             Reason::Foreign => "foreign",
             Reason::Expired => "expired",
             Reason::Unmatched => "unmatched",
+            Reason::KeysUnread => "keys_unread",
             Reason::CallbackRefused => "callback_refused",
             Reason::CallbackTimeout => "callback_timeout",
             Reason::CallbackUnreachable => "callback_unreachable",
@@ -64,7 +68,8 @@ impl Reason {
         match self {
             Reason::Missing | Reason::Malformed | Reason::Expired => 401,
             Reason::Foreign | Reason::Unmatched | Reason::CallbackRefused => 403,
-            Reason::CallbackTimeout
+            Reason::KeysUnread
+            | Reason::CallbackTimeout
             | Reason::CallbackUnreachable
             | Reason::CallbackAnswer
             | Reason::CallbackBusy => 503,

@@ -107,9 +107,9 @@ pub fn url(
     }
 
     let app = || format!("{}/{}", stream_key.vhost(), stream_key.app());
-    match keyring.lock(kind, stream_key.vhost(), stream_key.app()) {
+    match keyring.lock(kind, stream_key.vhost(), stream_key.app(), None) {
         Lock::Open => {}
-        Lock::Unmatched => return Err(SignError::Unmatched { app: app(), kind }),
+        Lock::Unmatched | Lock::Unread => return Err(SignError::Unmatched { app: app(), kind }),
         Lock::Keys(keys, taken) => {
             let scheme = match (taken, scheme) {
                 (TakenSchemes::Any, scheme) => scheme.unwrap_or(Scheme::Hmac),
@@ -353,7 +353,14 @@ mod tests {
         let presented = Presented::read(|name| query.get(name));
         Keyring::new(config)
             .unwrap()
-            .judge(subject(kind, key), key.vhost(), key.app(), presented, now)
+            .judge(
+                subject(kind, key),
+                key.vhost(),
+                key.app(),
+                None,
+                presented,
+                now,
+            )
             .map_err(|refusal| refusal.reason)
     }
 

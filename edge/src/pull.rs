@@ -16,7 +16,7 @@ use std::time::Duration;
 use headwater_delivery::{Fanout, FanoutSettings};
 use headwater_hop::{HopMetrics, PullLimits};
 use headwater_hub::{Registry, RegistryError, Stream, StreamRules};
-use headwater_location::policy::StreamSettings;
+use headwater_location::policy::{Policies, StreamSettings};
 use headwater_media::StreamKey;
 use headwater_process::clock;
 use headwater_process::tls::Dialer;
@@ -245,10 +245,15 @@ impl Pulls {
         }
     }
 
+    /// The policies in force.
+    pub(crate) fn policies(&self) -> Arc<Policies> {
+        let policies = self.shared.upstream.finder.policies();
+        policies.map_or_else(Arc::default, |it| Arc::clone(&it.borrow()))
+    }
+
     /// What a policy says of `key`.
     pub(crate) fn settings(&self, key: &StreamKey) -> StreamSettings {
-        let policies = self.shared.upstream.finder.policies();
-        policies.map_or_else(StreamSettings::default, |it| it.borrow().settings(key))
+        self.policies().settings(key)
     }
 
     /// Applies policies to streams that are pulled when they change, for ever.

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::fmt;
 use std::time::Duration;
 
+use headwater_admission::PolicyKeys;
 use headwater_media::{StreamKey, wildcard};
 use serde::Serialize;
 
@@ -88,6 +89,8 @@ pub struct Policy {
     pub streams: Vec<StreamPattern>,
     /// What holds for them.
     pub settings: StreamSettings,
+    /// Who may publish and play them, in place of the members' own keys.
+    pub keys: Option<PolicyKeys>,
 }
 
 /// All policies: for each stream the one with the most specific pattern decides alone.
@@ -129,6 +132,11 @@ impl Policies {
             .map(|policy| policy.settings)
             .unwrap_or_default()
     }
+
+    /// The keys of `key`, if a policy gives it any.
+    pub fn keys(&self, key: &StreamKey) -> Option<&PolicyKeys> {
+        self.of(key)?.keys.as_ref()
+    }
 }
 
 #[cfg(test)]
@@ -147,6 +155,7 @@ mod tests {
                 })
                 .collect(),
             settings: StreamSettings::default(),
+            keys: None,
         }
     }
 

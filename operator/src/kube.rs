@@ -2,10 +2,12 @@
 //!
 //! Streams do not depend on it: while the API server is gone, what was known stays in force.
 
+mod keys;
 mod lease;
 mod picture;
 pub mod policy;
 mod rights;
+mod status;
 mod watching;
 mod writes;
 
@@ -110,6 +112,7 @@ pub(crate) async fn run(
         () = keep(slices, own(), kept.0.clone(), kept.1.clone()) => {}
         () = keep(policies, all(), kept.0.clone(), kept.1.clone()) => {}
         () = keep(nodes, all(), kept.0.clone(), kept.1.clone()) => {}
+        () = keys::keep(client.clone(), namespace, seen.clone(), troubles.clone()) => {}
         () = tell(&seen, port, &desk) => {}
         () = lease::seek(client.clone(), namespace, &config.lease, &me, leads, &troubles) => {}
         () = write(&config, &client, &me, &seen, &desk, leading.clone(), &troubles) => {}
@@ -194,7 +197,7 @@ async fn write(
             desk.read(|index| {
                 (
                     writes::costs(&picture, index),
-                    writes::statuses(&picture, index),
+                    status::statuses(&picture, index),
                 )
             })
         };
@@ -268,7 +271,8 @@ async fn complain(
         let picture = seen.picture.lock();
         complained.retain(|name, _| picture.policies().contains_key(name));
         let wrong = picture.policies().iter().filter_map(|(name, facts)| {
-            let problem = facts.rule.as_ref().err()?.clone();
+            let keys = picture.keys_of(facts).and_then(Result::err);
+            let problem = facts.rule.as_ref().err().cloned().or(keys)?;
             let news = complained.get(name) != Some(&facts.generation);
             news.then(|| (name.clone(), facts.generation, facts.shown.clone(), problem))
         });

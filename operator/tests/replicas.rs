@@ -344,6 +344,7 @@ async fn a_member_finds_operators_by_their_name_and_hears_of_policies() {
                 linger: Some(Duration::from_secs(n)),
                 ..StreamSettings::default()
             },
+            keys: None,
         },
         placement: Restriction::default(),
     });

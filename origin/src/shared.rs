@@ -8,7 +8,7 @@ use headwater_hub::{
     FeedError, Liveness, Opening, Registry as Hub, RegistryError, Stream, StreamRules,
 };
 use headwater_location::claim::Origins;
-use headwater_location::policy::StreamSettings;
+use headwater_location::policy::{Policies, StreamSettings};
 use headwater_location::{Endpoint, Locator, Part, Seen};
 use headwater_media::{StreamKey, VirtualHosts};
 use headwater_process::clock;
@@ -108,6 +108,11 @@ impl Shared {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// The policies in force.
+    pub(crate) fn policies(&self) -> Arc<Policies> {
+        Arc::clone(&self.locator.policies().borrow())
     }
 
     /// What a policy says of `key`.

@@ -49,6 +49,7 @@ impl Asker {
             query: &query,
             peer: PEER.parse().unwrap(),
             agent: Some("FMLE/3.0"),
+            policy: None,
         };
         match kind {
             Kind::Publish => self.admission.publish(request).await,
@@ -374,6 +375,7 @@ fn a_decision_can_be_spawned() {
         query: &query,
         peer,
         agent: None,
+        policy: None,
     };
     sendable(async move {
         let config = AdmissionConfig::default();

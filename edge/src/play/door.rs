@@ -108,6 +108,7 @@ impl House {
             agent,
             ..
         } = *guest;
+        let policies = self.pulls.policies();
         let settings = self
             .admission
             .play(Request {
@@ -115,6 +116,7 @@ impl House {
                 query,
                 peer,
                 agent,
+                policy: policies.keys(key),
             })
             .await?;
         Ok((ask, settings))

@@ -281,6 +281,27 @@ pub struct Policy {
     pub on_duplicate: i32,
     #[prost(uint64, optional, tag = "9")]
     pub linger_ms: ::core::option::Option<u64>,
+    /// Not there: the member's own keys are in force.
+    #[prost(message, optional, tag = "10")]
+    pub keys: ::core::option::Option<PolicyKeys>,
+}
+/// The keys that publish and play addresses are signed with.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PolicyKeys {
+    /// There should be keys and nobody could read them: nobody may publish or play.
+    #[prost(bool, tag = "1")]
+    pub unread: bool,
+    #[prost(enumeration = "TakenSchemes", tag = "2")]
+    pub scheme: i32,
+    /// Empty: anybody may.
+    #[prost(string, tag = "3")]
+    pub publish_main: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub publish_backup: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub play_main: ::prost::alloc::string::String,
+    #[prost(string, tag = "6")]
+    pub play_backup: ::prost::alloc::string::String,
 }
 /// In each part a star stands for any run of characters.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -596,6 +617,35 @@ impl Part {
             "PART_INGRESS" => Some(Self::Ingress),
             "PART_HOME" => Some(Self::Home),
             "PART_CARRIER" => Some(Self::Carrier),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum TakenSchemes {
+    Any = 0,
+    Tx = 1,
+    Hmac = 2,
+}
+impl TakenSchemes {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Any => "TAKEN_SCHEMES_ANY",
+            Self::Tx => "TAKEN_SCHEMES_TX",
+            Self::Hmac => "TAKEN_SCHEMES_HMAC",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "TAKEN_SCHEMES_ANY" => Some(Self::Any),
+            "TAKEN_SCHEMES_TX" => Some(Self::Tx),
+            "TAKEN_SCHEMES_HMAC" => Some(Self::Hmac),
             _ => None,
         }
     }

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use headwater_admission::{KeyPair, PolicyKeys, SigningKeys, TakenSchemes};
+use headwater_process::config::Secret;
+
 use super::{WireError, list, word};
 use crate::claim::OnDuplicate;
 use crate::limits::{POLICIES_CHUNK_MAX, POLICY_PATTERNS_MAX};
@@ -54,6 +57,7 @@ impl TryFrom<proto::Policy> for Policy {
                 on_duplicate,
                 linger: policy.linger_ms.map(Duration::from_millis),
             },
+            keys: policy.keys.map(keys).transpose()?,
         })
     }
 }
@@ -93,6 +97,60 @@ impl From<&Policy> for proto::Policy {
             max_bitrate_bps: settings.max_bitrate_bps,
             on_duplicate: on_duplicate.into(),
             linger_ms: settings.linger.map(millis),
+            keys: policy.keys.as_ref().map(Into::into),
+        }
+    }
+}
+
+fn keys(keys: proto::PolicyKeys) -> Result<PolicyKeys, WireError> {
+    if keys.unread {
+        return Ok(PolicyKeys::Unread);
+    }
+    let key = |text: String| (!text.is_empty()).then(|| Secret::new(text));
+    let pair = |main, backup| KeyPair {
+        main: key(main),
+        backup: key(backup),
+    };
+    let given = SigningKeys {
+        scheme: match proto::TakenSchemes::try_from(keys.scheme) {
+            Ok(proto::TakenSchemes::Any) => TakenSchemes::Any,
+            Ok(proto::TakenSchemes::Tx) => TakenSchemes::Tx,
+            Ok(proto::TakenSchemes::Hmac) => TakenSchemes::Hmac,
+            Err(_) => return Err(WireError::Meaningless("policy.keys.scheme")),
+        },
+        publish: pair(keys.publish_main, keys.publish_backup),
+        play: pair(keys.play_main, keys.play_backup),
+    };
+    given
+        .check()
+        .map_err(|_| WireError::Meaningless("policy.keys"))?;
+    Ok(PolicyKeys::Known(given))
+}
+
+impl From<&PolicyKeys> for proto::PolicyKeys {
+    fn from(keys: &PolicyKeys) -> proto::PolicyKeys {
+        let PolicyKeys::Known(keys) = keys else {
+            return proto::PolicyKeys {
+                unread: true,
+                ..proto::PolicyKeys::default()
+            };
+        };
+        let text = |key: &Option<Secret>| {
+            key.as_ref()
+                .map_or_else(String::new, |key| key.expose().clone())
+        };
+        let scheme = match keys.scheme {
+            TakenSchemes::Any => proto::TakenSchemes::Any,
+            TakenSchemes::Tx => proto::TakenSchemes::Tx,
+            TakenSchemes::Hmac => proto::TakenSchemes::Hmac,
+        };
+        proto::PolicyKeys {
+            unread: false,
+            scheme: scheme.into(),
+            publish_main: text(&keys.publish.main),
+            publish_backup: text(&keys.publish.backup),
+            play_main: text(&keys.play.main),
+            play_backup: text(&keys.play.backup),
         }
     }
 }

@@ -1,16 +1,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use headwater_admission::{KeyPair, PolicyKeys, SigningKeys, TakenSchemes};
+use headwater_process::config::Secret;
 use proptest::prelude::*;
 use prost::Message;
 
 use super::*;
 use crate::claim::{Claim, Release, Verdict};
 use crate::limits::KEY_MAX_BYTES;
+use crate::policy::{Policy, StreamPattern, StreamSettings};
 use crate::{
     Carried, Down, Endpoint, Exception, Exceptions, Heartbeat, Load, LocateReply, LocateRequest,
-    Member, Members, Order, Part, PlaceReply, PlaceRequest, Rehome, Report, Role, Seen, Site,
-    Source, Sources, StreamKey, StreamReport, Up, proto,
+    Member, Members, Order, Part, PlaceReply, PlaceRequest, PoliciesChunk, Rehome, Report, Role,
+    Seen, Site, Source, Sources, StreamKey, StreamReport, Up, proto,
 };
 
 fn decode_all(bytes: &[u8]) {
@@ -59,6 +62,35 @@ fn source() -> Source {
             zone: String::new(),
         },
     }
+}
+
+fn policy(keys: Option<PolicyKeys>) -> Policy {
+    Policy {
+        name: "lessons".to_owned(),
+        streams: vec![StreamPattern {
+            vhost: "*".to_owned(),
+            app: "live".to_owned(),
+            stream: "lesson-*".to_owned(),
+        }],
+        settings: StreamSettings {
+            linger: Some(Duration::from_secs(3)),
+            ..StreamSettings::default()
+        },
+        keys,
+    }
+}
+
+/// With every key that there can be.
+fn keyed(key: &str) -> Policy {
+    let pair = KeyPair {
+        main: Some(Secret::new(key.to_owned())),
+        backup: Some(Secret::new(key.to_owned())),
+    };
+    policy(Some(PolicyKeys::Known(SigningKeys {
+        scheme: TakenSchemes::Hmac,
+        publish: pair.clone(),
+        play: pair,
+    })))
 }
 
 fn carried() -> Carried {
@@ -155,6 +187,11 @@ fn what_is_said_in_a_session_arrives_as_it_was_said() {
             reason: "node".to_owned(),
         }),
         Down::Order(Order::Undrain),
+        Down::Policies(PoliciesChunk {
+            begin: true,
+            complete: false,
+            policies: vec![policy(None), policy(Some(PolicyKeys::Unread)), keyed("k")],
+        }),
         Down::Beat { settled: true },
     ];
     for down in downs {
@@ -200,6 +237,31 @@ fn the_fullest_chunk_fits_a_message() {
         ..Members::default()
     });
     assert!(proto::Down::from(&down).encoded_len() < crate::limits::MESSAGE_MAX_BYTES);
+    let pattern = StreamPattern {
+        vhost: word(),
+        app: word(),
+        stream: word(),
+    };
+    let policy = Policy {
+        name: word(),
+        streams: vec![pattern; crate::limits::POLICY_PATTERNS_MAX],
+        ..keyed(&"x".repeat(1024))
+    };
+    let down = Down::Policies(PoliciesChunk {
+        policies: vec![policy; crate::limits::POLICIES_CHUNK_MAX],
+        ..PoliciesChunk::default()
+    });
+    assert!(proto::Down::from(&down).encoded_len() < crate::limits::MESSAGE_MAX_BYTES);
+}
+
+#[test]
+fn keys_that_sign_nothing_are_no_policy_and_open_nothing() {
+    let mut policy = proto::Policy::from(&keyed("k"));
+    policy.keys = Some(proto::PolicyKeys::default());
+    assert_eq!(
+        Policy::try_from(policy),
+        Err(WireError::Meaningless("policy.keys"))
+    );
 }
 
 #[test]

@@ -77,12 +77,17 @@ impl Rules {
         }
     }
 
+    /// What members are told.
+    pub fn policies(&self) -> &Policies {
+        &self.policies
+    }
+
     /// Where homes of `key` may be.
     pub(super) fn placement(&self, key: &StreamKey) -> Option<&Restriction> {
         self.placements.get(&self.policies.of(key)?.name)
     }
 
-    /// What members are told.
+    /// [`Self::policies`] in messages.
     pub(super) fn chunks(&self) -> Vec<Down> {
         let mut chunks: Vec<PoliciesChunk> = self
             .policies

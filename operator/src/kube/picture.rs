@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use headwater_admission::{PolicyKeys, SigningKeys};
 use headwater_location::{MemberId, Role, Site};
 use k8s_openapi::api::core::v1::{Node, Pod};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
@@ -25,6 +26,8 @@ pub(crate) struct Picture {
     nodes: BTreeMap<String, NodeFacts>,
     slices: BTreeMap<String, BTreeMap<String, bool>>,
     policies: BTreeMap<String, PolicyFacts>,
+    /// What the Secrets that policies name hold, or what is wrong with each, as far as they have been read.
+    keys: BTreeMap<String, Result<SigningKeys, String>>,
     /// The kinds that have been listed in full.
     listed: BTreeSet<&'static str>,
 }
@@ -53,6 +56,13 @@ pub(crate) struct PolicyFacts {
     pub(crate) generation: i64,
     pub(crate) rule: Result<Rule, String>,
     pub(crate) shown: StreamPolicy,
+}
+
+impl PolicyFacts {
+    /// The Secret with its keys, by name.
+    fn key_secret(&self) -> Option<&str> {
+        Some(self.shown.spec.key_secret.as_ref()?.name.as_str())
+    }
 }
 
 /// A kind of object that the picture is made of.
@@ -133,12 +143,53 @@ impl Picture {
             .collect()
     }
 
-    /// The policies that can be followed; `None` before they have been listed.
+    /// The policies that can be followed; `None` before they have been listed and the Secrets that they name been read.
     pub(crate) fn rules(&self) -> Option<Rules> {
-        self.has::<StreamPolicy>().then(|| {
-            let rules = self.policies.values();
-            Rules::new(rules.filter_map(|it| it.rule.clone().ok()).collect())
-        })
+        if !self.has::<StreamPolicy>() {
+            return None;
+        }
+        let mut rules = Vec::new();
+        for (name, facts) in &self.policies {
+            let keys = match facts.key_secret() {
+                Some(secret) => Some(match self.keys.get(secret)? {
+                    Ok(keys) => PolicyKeys::Known(keys.clone()),
+                    Err(_) => PolicyKeys::Unread,
+                }),
+                None => None,
+            };
+            let mut rule = match &facts.rule {
+                Ok(rule) => rule.clone(),
+                // What is wrong elsewhere in a policy opens no stream to everybody.
+                Err(_) if keys.is_some() => facts.shown.spec.patterns(name),
+                Err(_) => continue,
+            };
+            rule.policy.keys = keys;
+            rules.push(rule);
+        }
+        Some(Rules::new(rules))
+    }
+
+    /// The Secrets that policies name, and whether each has been read.
+    pub(crate) fn key_secrets(&self) -> BTreeMap<String, bool> {
+        let names = self.policies.values().filter_map(PolicyFacts::key_secret);
+        names
+            .map(|name| (name.to_owned(), self.keys.contains_key(name)))
+            .collect()
+    }
+
+    /// Takes in what a Secret holds, and forgets those that no policy names; says whether that is news.
+    pub(crate) fn show_keys(&mut self, name: String, keys: Result<SigningKeys, String>) -> bool {
+        let named = self.key_secrets();
+        self.keys.retain(|name, _| named.contains_key(name));
+        let news = self.keys.get(&name) != Some(&keys);
+        self.keys.insert(name, keys);
+        news
+    }
+
+    /// What is wrong with the keys of a policy that should have some; `None` if it should have none, or is not known yet.
+    pub(crate) fn keys_of(&self, facts: &PolicyFacts) -> Option<Result<(), String>> {
+        let keys = self.keys.get(facts.key_secret()?)?;
+        Some(keys.as_ref().map(|_| ()).map_err(Clone::clone))
     }
 
     pub(crate) fn pods(&self) -> &BTreeMap<String, PodFacts> {

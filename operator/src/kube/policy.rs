@@ -65,8 +65,8 @@ use crate::index::{Restriction, Rule};
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[x_kube(
-    validation = Rule::new("has(self.placement) || has(self.mode) || has(self.gopCache) || has(self.latency) || has(self.bitrate) || has(self.onDuplicate) || has(self.linger)")
-        .message("the policy sets nothing: give at least one of placement, mode, gopCache, latency, bitrate, onDuplicate and linger"),
+    validation = Rule::new("has(self.placement) || has(self.mode) || has(self.gopCache) || has(self.latency) || has(self.bitrate) || has(self.onDuplicate) || has(self.linger) || has(self.keySecret)")
+        .message("the policy sets nothing: give at least one of placement, mode, gopCache, latency, bitrate, onDuplicate, linger and keySecret"),
     validation = Rule::new("!(has(self.mode) && self.mode == 'rtc' && has(self.latency))")
         .message("mode rtc keeps nothing that latency could bound: remove latency, or set mode to live")
 )]
@@ -96,6 +96,20 @@ pub struct StreamPolicySpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^[0-9]{1,7}(ms|s|m)$"))]
     pub linger: Option<String>,
+    /// The Secret with the keys that their addresses are signed with, in place of the members' own keys. Its entries are
+    /// `publish`, `publish-backup`, `play`, `play-backup` (keys as they are) and `scheme` (`any`, `tx` or `hmac`). A purpose
+    /// without a key is open to everybody; while the Secret cannot be read, nobody may publish or play.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_secret: Option<KeySecret>,
+}
+
+/// A Secret in the policy's namespace.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct KeySecret {
+    /// Its name, one of those that the operator may read (`operator.kubernetes.keySecrets` of the chart).
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
 }
 
 /// A pattern of stream names; `*` stands for any run of characters.
@@ -214,7 +228,8 @@ pub struct StreamPolicyStatus {
     /// Origins that may be homes of these streams and take new ones.
     #[serde(default)]
     pub origins: i64,
-    /// `Accepted`: it is in force. `Placeable`: there is an origin that may be a home.
+    /// `Accepted`: it is in force. `Placeable`: there is an origin that may be a home. `Keys`: the Secret that it names
+    /// could be read.
     #[serde(default)]
     pub conditions: Vec<Condition>,
 }
@@ -283,26 +298,32 @@ impl StreamPolicySpec {
                 .transpose()?,
         };
         let placement = self.placement.clone().unwrap_or_default();
-        Ok(Rule {
+        let mut rule = self.patterns(name);
+        rule.policy.settings = settings;
+        rule.placement = Restriction {
+            regions: placement.regions.unwrap_or_default(),
+            zones: placement.zones.unwrap_or_default(),
+            node_labels: placement.node_selector.unwrap_or_default(),
+        };
+        Ok(rule)
+    }
+
+    /// A rule for the same streams that sets nothing.
+    pub(super) fn patterns(&self, name: &str) -> Rule {
+        let streams = self.streams.iter().map(|it| StreamPattern {
+            vhost: it.vhost.clone(),
+            app: it.app.clone(),
+            stream: it.name.clone(),
+        });
+        Rule {
             policy: Policy {
                 name: name.to_owned(),
-                streams: self
-                    .streams
-                    .iter()
-                    .map(|it| StreamPattern {
-                        vhost: it.vhost.clone(),
-                        app: it.app.clone(),
-                        stream: it.name.clone(),
-                    })
-                    .collect(),
-                settings,
+                streams: streams.collect(),
+                settings: StreamSettings::default(),
+                keys: None,
             },
-            placement: Restriction {
-                regions: placement.regions.unwrap_or_default(),
-                zones: placement.zones.unwrap_or_default(),
-                node_labels: placement.node_selector.unwrap_or_default(),
-            },
-        })
+            placement: Restriction::default(),
+        }
     }
 }
 

@@ -14,12 +14,14 @@ use tokio_stream::StreamExt;
 use super::picture::{Picture, Shown};
 use super::rights::Troubles;
 
-/// The picture, and bells that ring when it has changed: for the index, and for orders.
+/// The picture, and bells that ring when it has changed: for the index, for orders, and for the keys that
+/// policies name.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     pub(super) picture: Mutex<Picture>,
     pub(super) changed: Notify,
     pub(super) ordered: Notify,
+    pub(super) named: Notify,
 }
 
 /// Watches the objects of `api` that `config` selects, for ever.
@@ -61,6 +63,7 @@ fn take<K: Shown>(event: Event<K>, coming: &mut Vec<K>, seen: &Seen) {
     }
     seen.changed.notify_one();
     seen.ordered.notify_one();
+    seen.named.notify_one();
 }
 
 fn failed<K: Shown>(error: &watcher::Error, troubles: &Troubles) {

@@ -3,18 +3,17 @@
 use std::collections::BTreeMap;
 
 use headwater_location::Role;
-use headwater_process::clock;
 use k8s_openapi::api::core::v1::{ObjectReference, Pod};
-use k8s_openapi::jiff::Timestamp;
 use kube::api::{Patch, PatchParams};
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Api, Client, Resource};
 use serde_json::json;
 
 use super::picture::{Picture, PodFacts};
-use super::policy::{Condition, StreamPolicy, StreamPolicyStatus};
+use super::policy::StreamPolicy;
 use super::rights::Troubles;
-use crate::index::{Index, Matched};
+use super::status::Status;
+use crate::index::Index;
 
 const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
 const MANAGER: &str = "headwater-operator";
@@ -25,13 +24,6 @@ pub(super) struct Writer {
     namespace: String,
     recorder: Recorder,
     costs: BTreeMap<String, u64>,
-}
-
-/// A write that is due.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Status {
-    name: String,
-    status: StreamPolicyStatus,
 }
 
 impl Writer {
@@ -179,136 +171,9 @@ pub(super) fn costs(picture: &Picture, index: &Index) -> BTreeMap<String, u64> {
         .collect()
 }
 
-/// The statuses that differ from those that are shown.
-pub(super) fn statuses(picture: &Picture, index: &Index) -> Vec<Status> {
-    let matched = index.matched();
-    picture
-        .policies()
-        .iter()
-        .filter_map(|(name, facts)| {
-            let shown = facts.shown.status.clone().unwrap_or_default();
-            let matched = matched.get(name).cloned().unwrap_or_default();
-            let shadow = picture.shadowed(name);
-            let status = status(facts.generation, &facts.rule, &matched, shadow, &shown);
-            (status != shown).then(|| Status {
-                name: name.clone(),
-                status,
-            })
-        })
-        .collect()
-}
-
-fn status<R>(
-    generation: i64,
-    rule: &Result<R, String>,
-    matched: &Matched,
-    shadow: Option<(String, String)>,
-    shown: &StreamPolicyStatus,
-) -> StreamPolicyStatus {
-    let accepted = match (rule, shadow) {
-        (Err(problem), _) => (false, "Contradiction", problem.clone()),
-        (Ok(_), Some((other, pattern))) => (
-            false,
-            "SamePattern",
-            format!(
-                "StreamPolicy {other} has the pattern {pattern} too and decides, being the first by name: remove the \
-                 pattern from one of them"
-            ),
-        ),
-        (Ok(_), None) => (true, "Valid", "the policy is in force".to_owned()),
-    };
-    let placeable = match rule {
-        Err(_) => (false, "NotAccepted", "the policy is not in force".to_owned()),
-        Ok(_) if matched.origins == 0 => (
-            false,
-            "NoOrigin",
-            "no origin that takes new streams fits the placement, so publishers of these streams are refused: change \
-             the placement or add origins there"
-                .to_owned(),
-        ),
-        Ok(_) => (
-            true,
-            "OriginsFit",
-            format!("{} origins may be home", matched.origins),
-        ),
-    };
-    let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-    StreamPolicyStatus {
-        observed_generation: generation,
-        matched_streams: count(matched.streams),
-        examples: matched.examples.clone(),
-        origins: count(matched.origins),
-        conditions: [("Accepted", accepted), ("Placeable", placeable)]
-            .into_iter()
-            .map(|(kind, said)| condition(kind, said, generation, shown))
-            .collect(),
-    }
-}
-
-fn condition(
-    kind: &str,
-    (holds, reason, message): (bool, &str, String),
-    generation: i64,
-    shown: &StreamPolicyStatus,
-) -> Condition {
-    let status = if holds { "True" } else { "False" };
-    let before = shown.conditions.iter().find(|it| it.kind == kind);
-    let since = before.filter(|it| it.status == status);
-    Condition {
-        kind: kind.to_owned(),
-        status: status.to_owned(),
-        reason: reason.to_owned(),
-        message,
-        last_transition_time: since.map_or_else(now, |it| it.last_transition_time.clone()),
-        observed_generation: generation,
-    }
-}
-
-fn now() -> String {
-    let unix_s = i64::try_from(clock::unix_ms() / 1000).unwrap_or(0);
-    Timestamp::from_second(unix_s)
-        .map(|now| now.to_string())
-        .unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_status_says_what_is_wrong_and_keeps_the_time_of_what_stays() {
-        let matched = Matched {
-            streams: 2,
-            origins: 0,
-            examples: vec!["default/live/a".to_owned()],
-        };
-        let first = status(1, &Ok(()), &matched, None, &StreamPolicyStatus::default());
-        let by = |status: &StreamPolicyStatus, kind: &str| {
-            let found = status.conditions.iter().find(|it| it.kind == kind);
-            found.unwrap().clone()
-        };
-        assert_eq!(by(&first, "Accepted").status, "True");
-        assert_eq!(by(&first, "Placeable").reason, "NoOrigin");
-        assert_eq!((first.matched_streams, first.observed_generation), (2, 1));
-
-        let mut shown = first.clone();
-        shown.conditions[0].last_transition_time = "2026-01-01T00:00:00Z".to_owned();
-        let again = status(2, &Ok(()), &matched, None, &shown);
-        assert_eq!(
-            by(&again, "Accepted").last_transition_time,
-            "2026-01-01T00:00:00Z"
-        );
-        let shadow = Some(("a".to_owned(), "*/live/*".to_owned()));
-        let shadowed = status(2, &Ok(()), &matched, shadow, &shown);
-        let accepted = by(&shadowed, "Accepted");
-        assert_eq!(accepted.status, "False");
-        assert_ne!(accepted.last_transition_time, "2026-01-01T00:00:00Z");
-        assert!(
-            accepted.message.contains("StreamPolicy a"),
-            "{}",
-            accepted.message
-        );
-    }
 
     #[test]
     fn a_cost_is_written_when_it_changed_by_a_fifth() {

@@ -80,11 +80,13 @@ impl Publish {
             StreamKey::from_rtmp(&connected.app, &connected.tc_url, name, &shared.hosts).map_err(
                 |error| refused(error.reason(), code::PUBLISH_BAD_NAME, error.to_string()),
             )?;
+        let policies = shared.policies();
         let request = Request {
             key: &key,
             query: &query,
             peer,
             agent: connected.agent.as_deref(),
+            policy: policies.keys(&key),
         };
         let settings = shared
             .admission

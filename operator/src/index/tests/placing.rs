@@ -111,6 +111,7 @@ fn rule(name: &str, stream: &str, placement: Restriction) -> Rule {
                 stream: stream.to_owned(),
             }],
             settings: StreamSettings::default(),
+            keys: None,
         },
         placement,
     }

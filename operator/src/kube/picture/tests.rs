@@ -175,3 +175,37 @@ fn a_replica_counts_from_its_address_to_its_end() {
     assert_eq!(shown("10.0.0.9", false), ["10.0.0.9"]);
     assert_eq!(shown("10.0.0.9", true), Vec::<String>::new(), "it ends");
 }
+
+fn keyed(key: &str) -> SigningKeys {
+    SigningKeys {
+        publish: headwater_admission::KeyPair {
+            main: Some(headwater_process::config::Secret::new(key.to_owned())),
+            backup: None,
+        },
+        ..SigningKeys::default()
+    }
+}
+
+#[test]
+fn a_policy_that_names_a_secret_waits_for_it_and_never_leaves_its_streams_open() {
+    let mut picture = Picture::default();
+    let spec = json!({"streams": [{"app": "live"}], "keySecret": {"name": "k"}});
+    picture.replace(vec![policy("lessons", spec)]);
+    assert_eq!(picture.rules(), None, "nobody has read the Secret yet");
+    assert_eq!(picture.key_secrets(), [("k".to_owned(), false)].into());
+
+    let stream = "default/live/a".parse().unwrap();
+    let keys = |picture: &Picture| picture.rules().unwrap().policies().keys(&stream).cloned();
+    let one = Some(PolicyKeys::Known(keyed("one")));
+    assert!(picture.show_keys("k".to_owned(), Err("there is no Secret k".to_owned())));
+    assert_eq!(keys(&picture), Some(PolicyKeys::Unread));
+    assert!(picture.show_keys("k".to_owned(), Ok(keyed("one"))));
+    assert!(!picture.show_keys("k".to_owned(), Ok(keyed("one"))));
+    assert_eq!(keys(&picture), one);
+
+    // Something else in the policy is wrong: the keys stay in force.
+    let spec = json!({"streams": [{"app": "live"}], "keySecret": {"name": "k"}, "linger": "99m"});
+    picture.replace(vec![policy("lessons", spec)]);
+    assert!(picture.policies["lessons"].rule.is_err());
+    assert_eq!(keys(&picture), one);
+}
