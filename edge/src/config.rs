@@ -1,15 +1,12 @@
 //! The settings of an edge.
 
-mod tick;
-
 use std::time::Duration;
 
 use headwater_hub::{LatePolicy, Mode, RegistryLimits, RingLimits};
+use headwater_process::config::Tick;
 use headwater_process::documented;
 use headwater_process::net::SocketOptions;
 use serde::{Deserialize, Serialize};
-
-pub use tick::Tick;
 
 /// Threads beyond this are a slip of the pen.
 const WRITER_THREADS_MAX: usize = 256;

@@ -19,9 +19,7 @@ mod play;
 mod pull;
 mod shield;
 
-pub use config::{
-    ConfigError, DefaultMode, EdgeConfig, LimitsConfig, PullConfig, SocketConfig, Tick,
-};
+pub use config::{ConfigError, DefaultMode, EdgeConfig, LimitsConfig, PullConfig, SocketConfig};
 pub use edge::{Addresses, Edge, EdgeDeps, Ports, StartError};
 pub use metrics::RegisterError;
 pub use pull::{Finder, Finding, Moves};

@@ -13,7 +13,6 @@ mod body;
 mod control;
 mod feed;
 mod head;
-mod looks;
 mod metrics;
 mod pull;
 mod receiver;

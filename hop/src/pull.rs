@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use headwater_media::flv::TAG_PAYLOAD_MAX_BYTES;
 use headwater_process::clock;
-use headwater_process::net::{ConnectError, Pace};
+use headwater_process::net::{ConnectError, Looks, Pace};
 use headwater_process::tls::{self, Dialer};
 use http::{Response, StatusCode};
 use http_body::{Body, Frame};
@@ -21,7 +21,6 @@ use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, Sleep};
 
 use crate::head::{HeadError, PullHead};
-use crate::looks::Looks;
 use crate::metrics::{HopMetrics, Side};
 use crate::receiver::{Event, ReceiveError, Receiver};
 use crate::refusal::Refusal;

@@ -14,6 +14,7 @@ mod node;
 mod schema;
 mod secret;
 pub mod size;
+mod tick;
 pub mod time;
 
 pub use document::{Described, Documented, page};
@@ -21,6 +22,7 @@ pub use error::ConfigError;
 pub use load::{File, Sources, load, show};
 pub use schema::{Leaf, Schema};
 pub use secret::Secret;
+pub use tick::Tick;
 
 #[doc(hidden)]
 pub use document::{AnyField, DocumentedField, Probe};

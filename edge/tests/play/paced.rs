@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use headwater_admission::AdmissionConfig;
-use headwater_edge::{EdgeConfig, Tick};
+use headwater_edge::EdgeConfig;
+use headwater_process::config::Tick;
 
 use crate::finder::{Told, found};
 use crate::scene::{Scene, config};

@@ -1,11 +1,12 @@
-//! How often live viewers are written to, as the configuration says it.
+//! How often something is looked after, as the configuration says it.
 
 use std::fmt;
 use std::time::Duration;
 
-use headwater_process::config::time;
 use serde::de::{Error, Unexpected};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::time;
 
 /// `auto`, or a fixed time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,26 +1,27 @@
-//! When a pull is read: as soon as bytes come, or at the tick of those who read the stream.
+//! When a [`Paced`](super::Paced) connection is read: as soon as bytes come, or at a tick.
 //!
-//! Viewers who are written to at a tick gain nothing from a tag that is here before it, and each wake-up costs more than
-//! reading the tag. So a small stream leaves what comes in the kernel until the tick.
+//! Each wake-up costs more than reading a small packet. Who gains nothing from a packet that is here before a tick leaves
+//! what comes in the kernel until then.
 
 use std::pin::Pin;
 use std::time::Duration;
 
-use headwater_process::clock;
-use headwater_process::net::Pace;
 use tokio::time::{Sleep, sleep_until};
 
-/// So long after its beginning a pull is read at once: its first tags are somebody's first picture.
+use super::Pace;
+use crate::clock;
+
+/// So long after its beginning a connection is read at once: what comes first is waited for.
 const BEGINNING: Duration = Duration::from_millis(500);
-/// A look that finds more than this shows a stream whose tags are worth a wake-up each, and which could fill the kernel's
-/// buffer before the next look.
+/// A look that finds more than this shows a connection whose packets are worth a wake-up each, and which could fill the
+/// kernel's buffer before the next look.
 const LOOK_MAX_BYTES: usize = 24 << 10;
 /// For so long it is then read at once, and longer as long as a look would still find that much.
 const BUSY: Duration = Duration::from_secs(5);
 
-/// When a pull is read.
+/// When a connection is read.
 #[derive(Debug)]
-pub(crate) struct Looks {
+pub struct Looks {
     pace: Pace,
     every: Option<Duration>,
     /// Read at once until then.
@@ -34,7 +35,8 @@ pub(crate) struct Looks {
 }
 
 impl Looks {
-    pub(crate) fn new(pace: Pace, now: Duration) -> Looks {
+    /// A connection that has begun at `now`; it is read at once until [`every`](Self::every) says otherwise.
+    pub fn new(pace: Pace, now: Duration) -> Looks {
         Looks {
             pace,
             every: None,
@@ -46,8 +48,9 @@ impl Looks {
         }
     }
 
-    /// As [`crate::Pull::read_every`].
-    pub(crate) fn every(&mut self, every: Option<Duration>) {
+    /// It is read from here on only at multiples of `every` on the process's clock, or again as soon as bytes come
+    /// (`None`). What comes at a high rate is read at once all the same.
+    pub fn every(&mut self, every: Option<Duration>) {
         if self.every != every {
             self.every = every;
             self.hold(None);
@@ -55,12 +58,12 @@ impl Looks {
     }
 
     /// Whether it waits for looks.
-    pub(crate) fn paced(&self) -> bool {
+    pub fn paced(&self) -> bool {
         self.next.is_some()
     }
 
     /// Decides how it is read from here on. To be called before each poll of the connection.
-    pub(crate) fn arrange(&mut self) {
+    pub fn arrange(&mut self) {
         let Some(every) = self.every.filter(|_| self.next.is_none()) else {
             return;
         };
@@ -88,7 +91,7 @@ impl Looks {
     }
 
     /// Notes that `bytes` have come at `now`.
-    pub(crate) fn took(&mut self, bytes: usize, now: Duration) {
+    pub fn took(&mut self, bytes: usize, now: Duration) {
         self.bytes = self.bytes.saturating_add(bytes);
         if self.next.is_some() && self.bytes > LOOK_MAX_BYTES {
             self.read_at_once(now);
@@ -97,7 +100,7 @@ impl Looks {
     }
 
     /// Returns when the connection is to be polled for a look; for ever while it is read at once.
-    pub(crate) async fn due(&mut self) {
+    pub async fn due(&mut self) {
         let (Some(every), Some(_), Some(alarm)) = (self.every, self.next, &mut self.alarm) else {
             return std::future::pending().await;
         };
