@@ -15,6 +15,9 @@ use crate::late::LatePolicy;
 use crate::limits::{RingLimits, StreamRules};
 
 /// A ring holds no more tags than if each had so many bytes: a tag takes memory of its own beside its payload.
+/// So long a tag stays that has just come, however far behind the newest one it is in media time: an uplink that comes back from a
+/// stall sends many seconds at once, and readers have not had a turn yet.
+const FRESH_NS: u64 = 1_000_000_000;
 const TAG_MIN_BYTES: usize = 1_024;
 /// So many it holds however few bytes it may hold.
 const TAGS_MIN: usize = 256;
@@ -211,9 +214,14 @@ impl Ring {
     }
 
     fn oldest_is_spent(&self) -> bool {
-        let (Some(oldest), Some(last_at)) = (self.entries.front(), self.last_at) else {
+        let (Some(oldest), Some(newest), Some(last_at)) =
+            (self.entries.front(), self.entries.back(), self.last_at)
+        else {
             return false;
         };
+        if newest.arrived_ns.saturating_sub(oldest.arrived_ns) < FRESH_NS {
+            return false;
+        }
         let age_ms = (last_at - oldest.at()).0;
         let before_newest_gop = self
             .newest_keyframe()

@@ -71,6 +71,23 @@ fn a_gop_longer_than_ten_seconds_serves_no_joiner_and_is_not_kept_whole() {
 }
 
 #[test]
+fn what_comes_at_once_stays_until_its_readers_have_had_a_turn() {
+    let mut ring = Ring::new(RingLimits::default());
+    ring.begin(1, Dts(0));
+    let second = Duration::from_secs(1);
+    // Thirty seconds of media within an instant, as after a stall of the uplink.
+    for n in 0..750_i64 {
+        let tag = video(n * 40, n % 25 == 0, 100);
+        ring.push(n.unsigned_abs(), tag, false, second);
+    }
+    assert_eq!(ring.first_position(), 0);
+    let next = video(30_000, true, 100);
+    ring.push(750, next, false, 2 * second);
+    let oldest = ring.get(ring.first_position()).unwrap();
+    assert_eq!(oldest.at(), Dts(25_000), "a second later only five are left");
+}
+
+#[test]
 fn what_holds_for_one_stream_bounds_its_gop_and_ends_with_the_rule() {
     let defaults = RingLimits::default();
     let mut ring = Ring::new(defaults);
