@@ -50,7 +50,7 @@ impl Shield {
         let shield = Arc::clone(&self);
         let service = service_fn(move |request: Request<Incoming>| {
             let shield = Arc::clone(&shield);
-            async move { Ok::<_, Infallible>(shield.answer(&request).await) }
+            async move { Ok::<_, Infallible>(shield.answer(request).await) }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -69,8 +69,10 @@ impl Shield {
         drop(permit);
     }
 
-    async fn answer<B>(&self, request: &Request<B>) -> Response<PullBody> {
-        let request = match PullRequest::from_http(request) {
+    async fn answer(&self, request: Request<Incoming>) -> Response<PullBody> {
+        let asked = PullRequest::from_http(&request);
+        let words = request.into_body();
+        let request = match asked {
             Ok(request) => request,
             Err(error) => return refuse(&Refusal::Request(error), &self.settings.metrics),
         };
@@ -82,7 +84,7 @@ impl Shield {
         match self.pulls.enter(&request.key, Duration::ZERO, hops).await {
             Ok(interest) => {
                 let found = Found::Here(Arc::clone(interest.pull().stream()));
-                let answer = serve_pull(found, &request, &self.settings).await;
+                let answer = serve_pull(found, &request, words, &self.settings).await;
                 // The stream is wanted for as long as its body is sent.
                 answer.map(|body| {
                     body.map_frame(move |frame| {
@@ -96,6 +98,7 @@ impl Shield {
                 serve_pull(
                     Found::Elsewhere(Elsewhere::default()),
                     &request,
+                    words,
                     &self.settings,
                 )
                 .await

@@ -96,6 +96,7 @@ impl<'s> Feed<'s> {
     /// As [`Pull::next`].
     pub async fn hear(&mut self, pull: &mut Pull) -> Result<Heard, PullError> {
         let pacing = self.stream.pacing();
+        pull.want_at_once(pacing.has_at_once());
         pull.read_every(pacing.wanted());
         let paced = pull.is_paced();
         let mut next = std::pin::pin!(pull.next());

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! receiver ── GET /internal/v1/{key}?epoch=E&after=S ──► sender
+//!          ── while it lasts, whether each tag is wanted at once ──►
 //!          ◄── 200, `headwater-*` headers, then FLV: preface, tags, control tags ──
 //! ```
 //!
@@ -21,6 +22,7 @@ mod request;
 mod sender;
 mod serve;
 mod start;
+mod words;
 
 pub use control::{CONTROL_STREAM_ID, Control, ControlError, EndReason};
 pub use feed::{Feed, PullEnd, Signal, run};

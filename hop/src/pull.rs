@@ -14,7 +14,6 @@ use headwater_process::net::{ConnectError, Looks, Pace};
 use headwater_process::tls::{self, Dialer};
 use http::{Response, StatusCode};
 use http_body::{Body, Frame};
-use http_body_util::Empty;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -25,6 +24,7 @@ use crate::metrics::{HopMetrics, Side};
 use crate::receiver::{Event, ReceiveError, Receiver};
 use crate::refusal::Refusal;
 use crate::request::PullRequest;
+use crate::words::{Say, Saying, words};
 
 /// The bounds of a pull.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,7 +146,7 @@ pub enum Heard {
 /// What a connection reads at once. The first burst would let a buffer grow to ten times this, which is then kept.
 const READ_BYTES: usize = 16 << 10;
 
-type Connection = http1::Connection<TokioIo<tls::Wire>, Empty<Bytes>>;
+type Connection = http1::Connection<TokioIo<tls::Wire>, Saying>;
 
 /// An answered pull. Dropping it closes the connection.
 #[derive(Debug)]
@@ -160,6 +160,7 @@ pub struct Pull {
     heard: Instant,
     suspect: bool,
     looks: Looks,
+    say: Say,
     /// Why it has ended.
     end: Option<&'static str>,
     metrics: HopMetrics,
@@ -200,7 +201,7 @@ pub async fn connect_by(
     if let Err(error) = &answered {
         metrics.refused(Side::Pulling, error.reason());
     }
-    let (head, wire, pace) = answered?;
+    let (head, wire, pace, say) = answered?;
     let now = Instant::now();
     metrics.pulling.inc();
     metrics.gap(Side::Pulling, head.gap);
@@ -213,6 +214,7 @@ pub async fn connect_by(
         heard: now,
         suspect: false,
         looks: Looks::new(pace, clock::at(now)),
+        say,
         end: None,
         metrics: metrics.clone(),
     })
@@ -223,11 +225,12 @@ async fn ask(
     address: &str,
     request: &PullRequest,
     limits: &PullLimits,
-) -> Result<(PullHead, Wire, Pace), PullError> {
+) -> Result<(PullHead, Wire, Pace, Say), PullError> {
     let socket = dialer.connect(address, limits.connect).await?;
     // A connection that refuses the option still carries the pull, later.
     drop(socket.set_nodelay(true));
-    let asked = request.to_http(address, Empty::<Bytes>::new())?;
+    let (say, saying) = words();
+    let asked = request.to_http(address, saying)?;
     let pace = socket.pace();
     let (mut send, connection) = http1::Builder::new()
         .read_buf_exact_size(Some(READ_BYTES))
@@ -265,6 +268,7 @@ async fn ask(
             connection,
         },
         pace,
+        say,
     ))
 }
 
@@ -313,6 +317,12 @@ impl Pull {
     /// What comes at a high rate, or right after the pull has begun, is read at once all the same.
     pub fn read_every(&mut self, every: Option<Duration>) {
         self.looks.every(every);
+    }
+
+    /// Tells the sender whether somebody here passes each tag on at once; at first it takes it so. It need not hurry
+    /// otherwise.
+    pub fn want_at_once(&self, at_once: bool) {
+        self.say.at_once(at_once);
     }
 
     /// Whether what [`next`](Self::next) gave last was read at a multiple of what [`read_every`](Self::read_every) said.

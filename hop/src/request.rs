@@ -1,7 +1,7 @@
 //! What a receiver asks for: a stream, from where on, and over how many hops.
 
 use headwater_media::{NameError, Query, QueryError, StreamKey};
-use http::header::HeaderValue;
+use http::header::{HeaderValue, TRANSFER_ENCODING};
 use http::{HeaderMap, Method, Request, Uri};
 
 /// What the paths of internal pulls begin with.
@@ -142,6 +142,8 @@ impl PullRequest {
             .uri(self.target())
             .header(http::header::HOST, host)
             .header(HOPS, HeaderValue::from(self.hops))
+            // The body goes on as long as the answer.
+            .header(TRANSFER_ENCODING, HeaderValue::from_static("chunked"))
             .body(body)
     }
 }

@@ -13,6 +13,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Response};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep};
 
@@ -22,6 +23,7 @@ use crate::refusal::{Elsewhere, Refusal};
 use crate::request::PullRequest;
 use crate::sender::{Sender, TooSlow};
 use crate::start::{Begin, Start, decide};
+use crate::words::Hear;
 
 /// Pulls that have passed more roles than this go in a circle.
 const HOPS_MAX: u32 = 3;
@@ -77,17 +79,18 @@ pub fn tune(connection: &Line) -> io::Result<()> {
     })
 }
 
-/// Answers `request` for what was `found` under its key.
+/// Answers `request` for what was `found` under its key; `words` is the request's body.
 ///
 /// The body ends with the stream, when the receiver leaves (it is dropped then; no task is left), or with an error, which
 /// makes the server break the connection off, if the receiver reads nothing for too long.
 pub async fn serve_pull(
     found: Found,
     request: &PullRequest,
+    words: Incoming,
     settings: &ServeSettings,
 ) -> Response<PullBody> {
     match begin(found, request, settings).await {
-        Ok((stream, progress, begin)) => stream_answer(stream, progress, &begin, settings),
+        Ok((stream, progress, begin)) => stream_answer(stream, progress, &begin, words, settings),
         Err(refusal) => refuse(&refusal, &settings.metrics),
     }
 }
@@ -141,6 +144,7 @@ fn stream_answer(
     stream: Arc<Stream>,
     progress: watch::Receiver<Progress>,
     begin: &Begin,
+    words: Incoming,
     settings: &ServeSettings,
 ) -> Response<PullBody> {
     let now = Instant::now();
@@ -148,7 +152,8 @@ fn stream_answer(
     settings.metrics.serving.inc();
     settings.metrics.gap(Side::Serving, begin.head.gap);
     let serving = Serving {
-        _at_once: stream.pacing().at_once(),
+        at_once: Some(stream.pacing().at_once()),
+        words: Hear::new(words),
         stream,
         progress,
         sender,
@@ -192,7 +197,9 @@ struct Serving {
     /// Why it has ended.
     end: Option<&'static str>,
     metrics: HopMetrics,
-    _at_once: AtOnce,
+    /// What the receiver says of it.
+    words: Hear,
+    at_once: Option<AtOnce>,
 }
 
 enum Woken {
@@ -253,6 +260,9 @@ impl Serving {
                     return if changed.is_ok() { Woken::Progress } else { Woken::Gone };
                 }
                 () = changed(moved) => return Woken::Progress,
+                at_once = self.words.at_once() => {
+                    self.at_once = at_once.then(|| self.stream.pacing().at_once());
+                }
                 () = self.alarm.as_mut() => {
                     let due = self.sent + self.heartbeat;
                     let rung = Instant::now() >= due;

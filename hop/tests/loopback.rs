@@ -287,3 +287,54 @@ async fn a_receiver_that_leaves_is_let_go() {
         tokio::task::yield_now().await;
     }
 }
+
+#[tokio::test]
+async fn a_sender_hears_at_any_time_whether_its_receiver_wants_each_tag_at_once() {
+    let home = stream();
+    home.open(opening(7)).unwrap();
+    push(&home, 0..25);
+    let address = serve(&home, ServeSettings::new(metrics())).await;
+    let mut pull = pull(&address, StartAt::Oldest).await.unwrap();
+    assert!(home.pacing().has_at_once(), "who says nothing hurries");
+    let mut next = 25;
+    for at_once in [false, true, false] {
+        pull.want_at_once(at_once);
+        let heard = async {
+            while home.pacing().has_at_once() != at_once {
+                push(&home, next..next + 1);
+                next += 1;
+                event(&mut pull).await;
+            }
+        };
+        let heard = tokio::time::timeout(Duration::from_secs(10), heard).await;
+        assert!(heard.is_ok(), "at once: {at_once}");
+    }
+    // What comes meanwhile is whole: a word does not stand in the way of tags.
+    push(&home, next..next + 1);
+    while !matches!(event(&mut pull).await, Event::Tag { sequence, .. } if sequence == next) {}
+    drop(pull);
+}
+
+#[tokio::test]
+async fn words_that_mean_nothing_cost_the_receiver_nothing() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let home = stream();
+    home.open(opening(7)).unwrap();
+    push(&home, 0..25);
+    let address = serve(&home, ServeSettings::new(metrics())).await;
+    for words in ["", "2\r\n00\r\n", "5\r\nhurry\r\n", "1\r\n0\r\n0\r\n\r\n"] {
+        let mut socket = tokio::net::TcpStream::connect(&address).await.unwrap();
+        let target = ask(StartAt::Oldest).target();
+        let head =
+            format!("GET {target} HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n");
+        socket.write_all(head.as_bytes()).await.unwrap();
+        let mut got = [0; 4096];
+        assert!(socket.read(&mut got).await.unwrap() > 0);
+        socket.write_all(words.as_bytes()).await.unwrap();
+        // A heartbeat comes every 100 ms.
+        for _ in 0..3 {
+            assert!(socket.read(&mut got).await.unwrap() > 0, "{words:?}");
+        }
+    }
+}

@@ -28,7 +28,7 @@ impl Pacing {
     /// At which multiples all who read look; `None` if some want each tag at once.
     pub fn wanted(&self) -> Option<Duration> {
         let every_us = self.wanted_us.load(Ordering::Relaxed);
-        let tick = every_us > 0 && self.at_once.load(Ordering::Relaxed) == 0;
+        let tick = every_us > 0 && !self.has_at_once();
         tick.then_some(Duration::from_micros(every_us))
     }
 
@@ -36,6 +36,11 @@ impl Pacing {
     pub fn at_once(&self) -> AtOnce {
         self.at_once.fetch_add(1, Ordering::Relaxed);
         AtOnce(Arc::clone(&self.at_once))
+    }
+
+    /// Whether somebody reads who passes each tag on at once.
+    pub fn has_at_once(&self) -> bool {
+        self.at_once.load(Ordering::Relaxed) > 0
     }
 
     /// Whoever feeds the stream says whether it does so at the tick that is wanted.

@@ -8,7 +8,7 @@ use headwater_hub::{RegistryLimits, RingLimits};
 use headwater_location::claim::OnDuplicate;
 use headwater_media::{NameError, VirtualHosts, rtmp};
 use headwater_process::accept;
-use headwater_process::config::{size, time};
+use headwater_process::config::{Tick, size, time};
 use headwater_process::documented;
 use serde::{Deserialize, Deserializer, Serialize};
 use thiserror::Error;
@@ -53,6 +53,9 @@ documented! {
         pub max_message_bytes: usize,
         /// What a publisher may send, in bits per second, on the average of a few seconds.
         pub max_bitrate_bps: u64,
+        /// How often publishers of less than about 2 Mbit/s are read while no viewer of their stream is in mode `rtc`: `auto`
+        /// (as soon as bytes come, and where 100 and more publish, every 20 to 50 ms), or a fixed time such as `20ms`.
+        pub tick: Tick,
         /// Streams that this origin holds at once, as ingress and home together.
         pub max_streams: usize,
         /// How long a stream stays after its publisher has left, so that viewers and a publisher that returns find it.
@@ -98,6 +101,7 @@ impl Default for OriginConfig {
             idle_timeout: Duration::from_secs(30),
             max_message_bytes: 8 << 20,
             max_bitrate_bps: 100_000_000,
+            tick: Tick::default(),
             max_streams: 1_000,
             linger: Duration::from_secs(10),
             ring_max_bytes: ring.bytes_max,

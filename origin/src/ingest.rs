@@ -2,6 +2,7 @@
 
 mod backup;
 mod bitrate;
+mod cadence;
 mod connection;
 mod error;
 mod keeper;
@@ -12,8 +13,10 @@ mod publisher;
 mod session;
 mod sessions;
 mod vigil;
+mod wire;
 
 pub(crate) use backup::{Backup, Backups};
+pub(crate) use cadence::Cadence;
 pub(crate) use connection::serve;
 pub(crate) use publisher::{Order, Publisher};
 pub(crate) use sessions::Sessions;

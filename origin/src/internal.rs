@@ -121,7 +121,8 @@ impl Internal {
                     moved: session.map(|session| session.successor()),
                     ..self.pulls.clone()
                 };
-                serve_pull(self.find(&pull.key), &pull, &settings).await
+                let words = request.into_body();
+                serve_pull(self.find(&pull.key), &pull, words, &settings).await
             }
             Err(error) => refuse(&Refusal::Request(error), &self.pulls.metrics),
         };

@@ -21,7 +21,7 @@ use crate::config::OriginConfig;
 use crate::error::StartError;
 use crate::facts::{self, StreamFacts};
 use crate::home::Homes;
-use crate::ingest::{self, Backups, Sessions};
+use crate::ingest::{self, Backups, Cadence, Sessions};
 use crate::internal::Internal;
 use crate::metrics::OriginMetrics;
 use crate::shared::Shared;
@@ -171,6 +171,7 @@ impl Origin {
             hub: Hub::new(config.registry_limits(), Arc::clone(&metrics.hub)),
             sessions: Sessions::default(),
             backups: Backups::default(),
+            cadence: Cadence::new(config.tick.0),
             homes: Homes::default(),
             origins: Origins::by(dialer.clone()),
             dialer: dialer.clone(),

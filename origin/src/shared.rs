@@ -19,7 +19,7 @@ use tokio::sync::watch;
 
 use crate::config::OriginConfig;
 use crate::home::Homes;
-use crate::ingest::{Backups, Order, Sessions};
+use crate::ingest::{Backups, Cadence, Order, Sessions};
 use crate::metrics::OriginMetrics;
 
 /// How often the operators are told where streams' time stands.
@@ -37,6 +37,7 @@ pub(crate) struct Shared {
     pub(crate) hub: Hub,
     pub(crate) sessions: Sessions,
     pub(crate) backups: Backups,
+    pub(crate) cadence: Cadence,
     pub(crate) homes: Homes,
     pub(crate) origins: Origins,
     pub(crate) dialer: Dialer,

@@ -11,18 +11,20 @@ mod lookup;
 mod options;
 mod paced;
 mod pipe;
+mod sealed;
 #[cfg(feature = "simulation")]
 mod simulated;
 mod stream;
 
 pub use connect::ConnectError;
-pub use line::{Line, Sealed};
+pub use line::Line;
 pub use listener::ListenError;
 pub use looks::Looks;
 pub use lookup::lookup;
 pub use options::SocketOptions;
 pub use paced::{Pace, Paced};
 pub use pipe::{PipeBroken, PipeEnd, PipeOutlet, pipe};
+pub use sealed::Sealed;
 
 #[cfg(not(feature = "simulation"))]
 pub use {

@@ -46,11 +46,11 @@ impl Source {
                     async move {
                         count.fetch_add(1, Ordering::Relaxed);
                         let answer = match PullRequest::from_http(&request) {
-                            Ok(request) => {
-                                let stream = held.lock().get(&request.key).cloned();
+                            Ok(asked) => {
+                                let stream = held.lock().get(&asked.key).cloned();
                                 let found = stream
                                     .map_or(Found::Elsewhere(Elsewhere::default()), Found::Here);
-                                serve_pull(found, &request, &settings).await
+                                serve_pull(found, &asked, request.into_body(), &settings).await
                             }
                             Err(error) => refuse(&Refusal::Request(error), &settings.metrics),
                         };

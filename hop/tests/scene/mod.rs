@@ -19,6 +19,7 @@ use headwater_hop::{
 use headwater_hub::{HubMetrics, Opening, RingLimits, Stream};
 use headwater_media::{Dts, StreamKey, Tag, TagKind};
 use headwater_process::net::{self, Line};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -110,11 +111,14 @@ pub(crate) async fn serve(stream: &Arc<Stream>, settings: ServeSettings) -> Stri
             let socket = Line::from(socket);
             tune(&socket).unwrap();
             let (stream, settings) = (Arc::clone(&stream), settings.clone());
-            let service = service_fn(move |request| {
+            let service = service_fn(move |request: hyper::Request<Incoming>| {
                 let (stream, settings) = (Arc::clone(&stream), settings.clone());
                 async move {
                     Ok::<_, Infallible>(match PullRequest::from_http(&request) {
-                        Ok(pull) => serve_pull(Found::Here(stream), &pull, &settings).await,
+                        Ok(pull) => {
+                            let words = request.into_body();
+                            serve_pull(Found::Here(stream), &pull, words, &settings).await
+                        }
                         Err(error) => refuse(&error.into(), &settings.metrics),
                     })
                 }

@@ -84,7 +84,11 @@ fn what_comes_at_once_stays_until_its_readers_have_had_a_turn() {
     let next = video(30_000, true, 100);
     ring.push(750, next, false, 2 * second);
     let oldest = ring.get(ring.first_position()).unwrap();
-    assert_eq!(oldest.at(), Dts(25_000), "a second later only five are left");
+    assert_eq!(
+        oldest.at(),
+        Dts(25_000),
+        "a second later only five are left"
+    );
 }
 
 #[test]

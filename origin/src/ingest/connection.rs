@@ -1,38 +1,28 @@
 //! One RTMP connection: the socket, the machine that speaks RTMP, and the publish that it carries.
 
-use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use headwater_media::rtmp::{RtmpError, ServerEvent, ServerSession, code};
+use headwater_media::rtmp::{ServerEvent, ServerSession, code};
 use headwater_process::accept::Permit;
 use headwater_process::clock;
-use headwater_process::net::{Line, SocketOptions};
+use headwater_process::net::{Line, Looks, SocketOptions};
 use headwater_process::tls::Received;
-use tokio::io::{AsyncRead as _, AsyncWriteExt as _, ReadBuf};
 use tokio::time::{Instant, timeout};
 
 use super::error::End;
 use super::publish::{Connected, Publish};
 use super::publisher::Order;
+use super::wire::{Taken, discard, poll_read, send};
 use crate::shared::Shared;
 
-/// What one read takes at most. A connection has no buffer of its own: it reads when there is something, into its
-/// thread's.
-const READ_BYTES: usize = 64 << 10;
 /// How long a peer may leave answers unread.
 const UNREAD_MAX: Duration = Duration::from_secs(10);
 /// How long the last words may take.
 const FAREWELL: Duration = Duration::from_secs(2);
-
-thread_local! {
-    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
-}
 
 /// Serves a connection until it is over.
 pub(crate) async fn serve(shared: Arc<Shared>, mut received: Received) {
@@ -55,6 +45,8 @@ pub(crate) async fn serve(shared: Arc<Shared>, mut received: Received) {
 struct Connection {
     shared: Arc<Shared>,
     socket: Line,
+    /// When it is read; `None` where that cannot be chosen.
+    looks: Option<Looks>,
     peer: SocketAddr,
     rtmp: ServerSession,
     connected: Connected,
@@ -65,16 +57,10 @@ struct Connection {
     _permit: Permit,
 }
 
-/// What one read gave.
-struct Taken {
-    bytes: usize,
-    at: Duration,
-    /// The peer's fault. What came before it is still to be acted upon.
-    broken: Result<(), RtmpError>,
-}
-
 /// What a connection wakes up for.
 enum Wake {
+    /// It is time to read what is there.
+    Look,
     Read(io::Result<Taken>),
     Order(Option<Order>),
     Timeout,
@@ -92,9 +78,11 @@ impl Connection {
             tracing::debug!(%peer, %error, "the connection keeps the machine's settings");
         }
         let rtmp = ServerSession::new(shared.config.rtmp(), began);
+        let (socket, pace) = socket.paced();
         Connection {
             shared,
             socket,
+            looks: pace.map(|pace| Looks::new(pace, began)),
             peer,
             rtmp,
             connected: Connected::default(),
@@ -123,18 +111,25 @@ impl Connection {
         loop {
             let Connection {
                 socket,
+                looks,
                 publish,
                 rtmp,
                 ..
             } = &mut *self;
+            if let Some(looks) = looks {
+                looks.every(publish.as_ref().and_then(Publish::tick));
+                looks.arrange();
+            }
             let wake = tokio::select! {
                 biased;
                 () = stopping.as_mut() => Wake::Stopping,
                 order = next_order(publish) => Wake::Order(order),
                 () = alarm.as_mut() => Wake::Timeout,
                 read = poll_fn(|cx| poll_read(socket, rtmp, cx)) => Wake::Read(read),
+                () = due(looks) => Wake::Look,
             };
             match wake {
+                Wake::Look => continue,
                 Wake::Stopping => return Err(End::Stopping),
                 Wake::Order(Some(Order::End { code, text })) => {
                     return Err(End::Released { code, text });
@@ -172,7 +167,11 @@ impl Connection {
                     let taken = read.map_err(End::Socket)?;
                     let was_publishing = self.publish.is_some();
                     self.count(&taken)?;
-                    self.events().await?;
+                    let acted = self.events().await;
+                    if let Some(publish) = &self.publish {
+                        publish.show();
+                    }
+                    acted?;
                     taken.broken?;
                     if was_publishing != self.publish.is_some() || !self.published {
                         alarm.as_mut().reset(self.deadline());
@@ -193,6 +192,9 @@ impl Connection {
     fn count(&mut self, taken: &Taken) -> Result<(), End> {
         if taken.bytes == 0 {
             return Err(End::Closed);
+        }
+        if let Some(looks) = &mut self.looks {
+            looks.took(taken.bytes, taken.at);
         }
         self.shared
             .metrics
@@ -333,61 +335,18 @@ impl Connection {
     }
 }
 
+async fn due(looks: &mut Option<Looks>) {
+    match looks {
+        Some(looks) => looks.due().await,
+        None => std::future::pending().await,
+    }
+}
+
 async fn next_order(publish: &mut Option<Publish>) -> Option<Order> {
     match publish {
         Some(publish) => publish.orders.recv().await,
         None => std::future::pending().await,
     }
-}
-
-async fn send(socket: &mut Line, bytes: &[u8], within: Duration) -> Result<(), End> {
-    let sent = async {
-        socket.write_all(bytes).await?;
-        socket.flush().await
-    };
-    match timeout(within, sent).await {
-        Ok(sent) => sent.map_err(End::Socket),
-        Err(_) => Err(End::Unread(within)),
-    }
-}
-
-/// Reads once into this thread's buffer, and gives the bytes to `rtmp`; a read that does not fill the buffer is known to
-/// have left nothing.
-fn poll_read(
-    socket: &mut Line,
-    rtmp: &mut ServerSession,
-    cx: &mut Context<'_>,
-) -> Poll<io::Result<Taken>> {
-    BUFFER.with_borrow_mut(|buffer| {
-        let mut buffer = ReadBuf::new(buffer);
-        ready!(Pin::new(socket).poll_read(cx, &mut buffer))?;
-        let at = clock::now();
-        Poll::Ready(Ok(Taken {
-            bytes: buffer.filled().len(),
-            at,
-            broken: rtmp.input(buffer.filled(), at),
-        }))
-    })
-}
-
-/// Reads away what the peer has sent already: closing a socket with unread bytes resets the connection, and the reset
-/// can overtake the last words.
-async fn discard(socket: &mut Line) {
-    let mut left = 64;
-    let drained = async {
-        while left > 0 && socket.readable().await.is_ok() {
-            left -= 1;
-            let read = BUFFER.with_borrow_mut(|buffer| socket.try_read(buffer));
-            match read {
-                Ok(0) => return,
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(_) => return,
-            }
-        }
-    };
-    // Only the peer's close ends this early; an encoder that goes on sending is cut off.
-    drop(timeout(Duration::from_millis(200), drained).await);
 }
 
 /// A name from the wire for a log line.

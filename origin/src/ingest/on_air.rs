@@ -64,15 +64,26 @@ impl OnAir {
         })
     }
 
-    /// Takes the next tag, in the publisher's time.
+    /// Takes the next tag, in the publisher's time; nobody is woken for it before [`OnAir::show`].
     pub(super) fn push(&mut self, tag: Tag, now: Duration) -> Result<(), FeedError> {
         let sequence = self.next_sequence;
         // Sound may be a little behind the picture that the session begins with.
         let dts = (tag.dts - self.start).max(Dts(0));
         let tag = Tag { dts, ..tag };
-        self.stream.push(self.session.epoch, sequence, tag, now)?;
+        self.stream
+            .push_unshown(self.session.epoch, sequence, tag, now)?;
         self.next_sequence = sequence.saturating_add(1);
         Ok(())
+    }
+
+    /// Wakes who reads the stream.
+    pub(super) fn show(&self) {
+        self.stream.show();
+    }
+
+    /// Whether somebody who reads the stream passes each tag on at once.
+    pub(super) fn has_hurry(&self) -> bool {
+        self.stream.pacing().has_at_once()
     }
 
     /// Ends the session, and tells everybody who was told of its beginning.

@@ -131,6 +131,7 @@ impl Publish {
         };
         opened.map_err(|error| refused("open", code::PUBLISH_DENIED, error.to_string()))?;
         shared.metrics.publishers.inc();
+        shared.cadence.began();
         shared
             .metrics
             .start_seconds
@@ -196,6 +197,22 @@ impl Publish {
         }
     }
 
+    /// Shows the tags that have been taken to those who read the stream.
+    pub(super) fn show(&self) {
+        if let Part::OnAir(on_air) = &self.part {
+            on_air.show();
+        }
+    }
+
+    /// At which tick it is enough to read this publisher; `None`: somebody wants each tag at once, or publishers are few.
+    pub(super) fn tick(&self) -> Option<Duration> {
+        let hurries = match &self.part {
+            Part::OnAir(on_air) => on_air.has_hurry(),
+            Part::StandsBy { .. } | Part::None => false,
+        };
+        (!hurries).then(|| self.shared.cadence.tick()).flatten()
+    }
+
     fn push(&mut self, tag: Tag, now: Duration) -> Result<(), FeedError> {
         match &mut self.part {
             Part::OnAir(on_air) => on_air.push(tag, now),
@@ -247,6 +264,7 @@ impl Publish {
                 return self.stand_by().then_some(()).ok_or(End::Feed(error));
             }
         }
+        self.show();
         tracing::info!(key = %self.publisher.key, peer = %self.publisher.peer, held, "the backup is on the air");
         Ok(())
     }
@@ -294,6 +312,7 @@ impl Publish {
         let uplink = publisher.uplink(now);
         shared.metrics.uplink_mishaps(publisher.mishaps(now));
         shared.metrics.publishers.dec();
+        shared.cadence.ended();
         shared.metrics.publish_ended(end.reason());
         shared.admission.ended(Ended {
             kind: Kind::Publish,

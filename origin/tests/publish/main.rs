@@ -12,6 +12,7 @@ mod backups;
 mod duplicates;
 mod encoder;
 mod hostile;
+mod paced;
 mod puller;
 mod scene;
 mod several;

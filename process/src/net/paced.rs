@@ -82,13 +82,20 @@ impl Paced {
     /// # Errors
     /// What the socket reports.
     pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
+        self.stream()
+            .map_or(Ok(()), |stream| stream.set_nodelay(nodelay))
+    }
+
+    /// The connection while it is watched.
+    pub(super) fn stream(&self) -> Option<&TcpStream> {
         match &self.socket {
-            Socket::Watched(stream) => stream.set_nodelay(nodelay),
-            Socket::Unwatched(_) | Socket::Lost => Ok(()),
+            Socket::Watched(stream) => Some(stream),
+            Socket::Unwatched(_) | Socket::Lost => None,
         }
     }
 
-    fn watched(&mut self) -> io::Result<Pin<&mut TcpStream>> {
+    /// The connection, watched from here on.
+    pub(super) fn watched(&mut self) -> io::Result<Pin<&mut TcpStream>> {
         if let Socket::Unwatched(_) = self.socket
             && let Socket::Unwatched(socket) = std::mem::replace(&mut self.socket, Socket::Lost)
         {
