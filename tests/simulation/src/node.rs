@@ -10,6 +10,7 @@ use headwater_location::claim::OnDuplicate;
 use headwater_location::{LocationConfig, Locator, Role};
 use headwater_operator::{Deps, Operator, OperatorConfig};
 use headwater_origin::{Origin, OriginConfig, OriginDeps};
+use headwater_process::config::Tick;
 use headwater_process::drain::Drain;
 use headwater_process::metrics::Registry;
 
@@ -62,6 +63,17 @@ pub(crate) struct Alive {
     pub(crate) drain: Drain,
 }
 
+/// What all processes of a kind are told.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    /// What origins do with a publisher that comes back while its old line looks alive.
+    pub(crate) on_duplicate: OnDuplicate,
+    /// At which tick publishers are read that nobody hurries; `None`: these are too few for one.
+    pub(crate) origin_tick: Option<Duration>,
+    /// At which tick viewers are written to; `None`: these are so few that edges read each tag at once.
+    pub(crate) edge_tick: Option<Duration>,
+}
+
 /// Starts the process of `place`.
 pub(crate) fn start(
     place: Place,
@@ -70,7 +82,7 @@ pub(crate) fn start(
     now_us: u64,
     skew_ms: i64,
     seed: Seed,
-    on_duplicate: OnDuplicate,
+    settings: Settings,
 ) -> Alive {
     let process = Process::new(network, &place.name(), place.ip(), now_us, skew_ms, seed);
     let registry = Registry::new().unwrap();
@@ -115,7 +127,8 @@ pub(crate) fn start(
             }
             Kind::Origin => {
                 let config = OriginConfig {
-                    on_duplicate,
+                    on_duplicate: settings.on_duplicate,
+                    tick: Tick(settings.origin_tick),
                     ..OriginConfig::default()
                 };
                 let ports = headwater_origin::Ports::open(&config).await.unwrap();
@@ -133,6 +146,7 @@ pub(crate) fn start(
                 let config = EdgeConfig {
                     // All that happens is to happen in the one thread of the world.
                     writer_threads: 1,
+                    tick: Tick(settings.edge_tick),
                     ..EdgeConfig::default()
                 };
                 let ports = headwater_edge::Ports::open(&config).await.unwrap();

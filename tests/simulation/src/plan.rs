@@ -1,10 +1,11 @@
 //! What is to happen in a world: a function of its seed.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 use headwater_location::claim::OnDuplicate;
 
-use crate::node::{Kind, Place};
+use crate::node::{Kind, Place, Settings};
 use crate::seed::Seed;
 
 /// Faults begin no earlier, so that streams are on.
@@ -64,8 +65,7 @@ pub(crate) struct Plan {
     pub(crate) slows: bool,
     /// What each wall clock is wrong by, in milliseconds.
     pub(crate) skew_max_ms: u64,
-    /// What origins do with a publisher that comes back while its old line looks alive.
-    pub(crate) on_duplicate: OnDuplicate,
+    pub(crate) settings: Settings,
     /// Each publisher loses its line once in each of these times; if it is not said, some do at any time.
     pub(crate) moves: Option<Vec<(u64, u64)>>,
 }
@@ -92,10 +92,14 @@ impl Plan {
             faults: Vec::new(),
             slows: false,
             skew_max_ms: if seed.chance(300) { 30_000 } else { 20 },
-            on_duplicate: if number % 5 == 3 {
-                OnDuplicate::Backup
-            } else {
-                OnDuplicate::Replace
+            settings: Settings {
+                on_duplicate: if number % 5 == 3 {
+                    OnDuplicate::Backup
+                } else {
+                    OnDuplicate::Replace
+                },
+                origin_tick: (number % 2 == 1).then_some(Duration::from_millis(40)),
+                edge_tick: (number % 3 == 1).then_some(Duration::from_millis(60)),
             },
             moves: None,
         };

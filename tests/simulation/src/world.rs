@@ -263,7 +263,7 @@ impl World {
             self.now_us,
             node.skew_ms,
             seed,
-            self.plan.on_duplicate,
+            self.plan.settings,
         ));
         node.dead_since_us = None;
         node.stopped = false;
