@@ -321,7 +321,7 @@ impl Pull {
 
     /// Tells the sender whether somebody here passes each tag on at once; at first it takes it so. It need not hurry
     /// otherwise.
-    pub fn want_at_once(&self, at_once: bool) {
+    pub fn want_at_once(&mut self, at_once: bool) {
         self.say.at_once(at_once);
     }
 

@@ -7,37 +7,59 @@
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use http_body::{Body, Frame};
 use hyper::body::Incoming;
-use tokio::sync::watch;
-use tokio_stream::Stream;
-use tokio_stream::wrappers::WatchStream;
+use parking_lot::Mutex;
 
 const AT_ONCE: u8 = b'1';
 const AT_A_TICK: u8 = b'0';
 
 /// The receiver's mouth.
 #[derive(Debug)]
-pub(crate) struct Say(watch::Sender<bool>);
+pub(crate) struct Say {
+    said: bool,
+    word: Arc<Mutex<Word>>,
+}
 
 /// What is said, as a body.
 #[derive(Debug)]
-pub(crate) struct Saying(WatchStream<bool>);
+pub(crate) struct Saying(Arc<Mutex<Word>>);
+
+/// What is on the tip of the tongue: only the last word counts.
+#[derive(Debug, Default)]
+struct Word {
+    at_once: Option<bool>,
+    waker: Option<Waker>,
+}
 
 /// At first tags are wanted at once.
 pub(crate) fn words() -> (Say, Saying) {
-    let (say, said) = watch::channel(true);
-    (Say(say), Saying(WatchStream::from_changes(said)))
+    let word = Arc::default();
+    let say = Say {
+        said: true,
+        word: Arc::clone(&word),
+    };
+    (say, Saying(word))
 }
 
 impl Say {
     /// Says whether tags are wanted at once, if that is news.
-    pub(crate) fn at_once(&self, at_once: bool) {
-        self.0
-            .send_if_modified(|said| std::mem::replace(said, at_once) != at_once);
+    pub(crate) fn at_once(&mut self, at_once: bool) {
+        if std::mem::replace(&mut self.said, at_once) == at_once {
+            return;
+        }
+        let waker = {
+            let mut word = self.word.lock();
+            word.at_once = Some(at_once);
+            word.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
     }
 }
 
@@ -49,11 +71,19 @@ impl Body for Saying {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let said = Pin::new(&mut self.get_mut().0).poll_next(cx);
-        said.map(|said| {
-            let byte = if said? { &[AT_ONCE] } else { &[AT_A_TICK] };
-            Some(Ok(Frame::data(Bytes::from_static(byte))))
-        })
+        let mut word = self.0.lock();
+        let Some(at_once) = word.at_once.take() else {
+            if !word
+                .waker
+                .as_ref()
+                .is_some_and(|it| it.will_wake(cx.waker()))
+            {
+                word.waker = Some(cx.waker().clone());
+            }
+            return Poll::Pending;
+        };
+        let byte = if at_once { &[AT_ONCE] } else { &[AT_A_TICK] };
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(byte)))))
     }
 }
 

@@ -54,7 +54,7 @@ documented! {
         /// What a publisher may send, in bits per second, on the average of a few seconds.
         pub max_bitrate_bps: u64,
         /// How often publishers of less than about 2 Mbit/s are read while no viewer of their stream is in mode `rtc`: `auto`
-        /// (as soon as bytes come, and where 100 and more publish, every 20 to 50 ms), or a fixed time such as `20ms`.
+        /// (as soon as bytes come, and where 20 and more publish, every 20 to 50 ms), or a fixed time such as `20ms`.
         pub tick: Tick,
         /// Streams that this origin holds at once, as ingress and home together.
         pub max_streams: usize,

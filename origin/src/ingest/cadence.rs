@@ -8,8 +8,10 @@ use std::time::Duration;
 
 /// Reads a second that publishers may cost at a tick before it grows.
 const READS_PER_SECOND: u64 = 5_000;
-/// A shorter tick saves nothing: sound and picture come about 15 ms apart.
+/// A shorter tick saves little: sound and picture come about 15 ms apart.
 const TICK_MIN_MS: u64 = 20;
+/// Fewer publishers cost so little that their viewers' delay counts for more.
+const PUBLISHERS_MIN: u64 = 20;
 /// What a viewer's delay may grow by, at most; half of it on average.
 const TICK_MAX_MS: u64 = 50;
 
@@ -44,7 +46,8 @@ impl Cadence {
         let publishers = self.publishers.load(Ordering::Relaxed) as u64;
         let wanted_ms = publishers.saturating_mul(1_000) / READS_PER_SECOND;
         self.fixed.or_else(|| {
-            (wanted_ms >= TICK_MIN_MS).then(|| Duration::from_millis(wanted_ms.min(TICK_MAX_MS)))
+            let tick_ms = wanted_ms.clamp(TICK_MIN_MS, TICK_MAX_MS);
+            (publishers >= PUBLISHERS_MIN).then(|| Duration::from_millis(tick_ms))
         })
     }
 }
@@ -57,7 +60,8 @@ mod tests {
     fn few_are_read_at_once_and_many_at_a_tick_that_is_bounded() {
         for (publishers, tick_ms) in [
             (0, None),
-            (99, None),
+            (19, None),
+            (20, Some(20)),
             (100, Some(20)),
             (200, Some(40)),
             (250, Some(50)),

@@ -13,6 +13,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{TcpStream, Unwatched};
 
+/// What a look reads at a time. The rest of a larger buffer need not be cleared for it.
+const LOOK_BYTES: usize = 8 << 10;
+
 /// The owner's hold on when a [`Paced`] connection is read, wherever that has gone to; cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Pace(Arc<State>);
@@ -127,8 +130,8 @@ impl Paced {
         if !pace.looks() {
             return Poll::Pending;
         }
-        let room = buf.remaining();
-        match socket.try_read(buf.initialize_unfilled()) {
+        let room = buf.remaining().min(LOOK_BYTES);
+        match socket.try_read(buf.initialize_unfilled_to(room)) {
             Ok(read) => {
                 buf.advance(read);
                 if read < room {
