@@ -144,7 +144,7 @@ pub enum Heard {
 }
 
 /// What a connection reads at once. The first burst would let a buffer grow to ten times this, which is then kept.
-const READ_BYTES: usize = 16 << 10;
+const READ_BYTES: usize = 8 << 10;
 
 type Connection = http1::Connection<TokioIo<tls::Wire>, Saying>;
 
