@@ -2,9 +2,13 @@
 # shellcheck shell=bash
 
 scenario_chart() {
-    local values name golden=tests/kubernetes/golden
+    local kubeconform values name golden=tests/kubernetes/golden
     helm lint --strict charts/headwater >"$WORK/lint" || fail "helm lint: $(<"$WORK/lint")"
     mkdir -p "$golden"
+    kubeconform=$(tests/kubernetes/kubeconform)
+    kubectl get --raw /openapi/v2 | tests/kubernetes/schemas "$WORK/schemas"
+    printf 'apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {prots: []}\n' >"$WORK/misspelt.yaml"
+    if conforms "$WORK/misspelt.yaml"; then fail "kubeconform takes a field that there is not"; fi
     for values in tests/kubernetes/renderings/*.yaml; do
         name=$(basename "$values" .yaml)
         helm template "$RELEASE" charts/headwater --kube-version 1.35.0 --values "$values" >"$WORK/whole.yaml" ||
@@ -18,7 +22,8 @@ scenario_chart() {
         awk 'BEGIN { RS = "---\n" } !/apiVersion: monitoring.coreos.com/ { printf "---\n%s", $0 }' "$WORK/$name.yaml" >"$WORK/known.yaml"
         kubectl apply --dry-run=server --validate=strict --filename "$WORK/known.yaml" >"$WORK/dry" 2>&1 ||
             fail "the cluster refuses the rendering of $values: $(grep -v '^Warning' "$WORK/dry" | grep -i error | head -5)"
-        say "$name: rendered as before, taken by the cluster"
+        conforms "$WORK/known.yaml" || fail "kubeconform refuses the rendering of $values: $(head -5 "$WORK/conforms")"
+        say "$name: rendered as before, taken by kubeconform and the cluster"
     done
     helm template "$RELEASE" charts/headwater --kube-version 1.33.0 >"$WORK/older"
     grep -q 'trafficDistribution: PreferClose' "$WORK/older" ||
@@ -32,4 +37,9 @@ scenario_chart() {
     if grep -q 'would violate PodSecurity' "$WORK/dry"; then fail "restricted Pod Security: $(<"$WORK/dry")"; fi
     kubectl delete namespace strict --wait=false >/dev/null
     say "all pods fit the restricted Pod Security standard"
+}
+
+# conforms FILE: against what the cluster publishes of its kinds.
+conforms() {
+    "$kubeconform" -strict -schema-location "$WORK/schemas/{{.ResourceKind}}{{.KindSuffix}}.json" "$1" >"$WORK/conforms" 2>&1
 }

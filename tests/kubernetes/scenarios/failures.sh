@@ -15,6 +15,8 @@ scenario_nodes() {
     origin=$(address_of "$NAME-origin")
     node_loses_power "$origin"
     node_is_cut_off "$origin"
+    # Pods have fled from nodes, and do not go back by themselves.
+    uninstall
 }
 
 # Streams go on, others start and end, and new viewers find them: `work` is what stays true meanwhile.
