@@ -40,23 +40,22 @@ pub(super) async fn keep(
                 continue;
             }
             let keys = match secrets.get(&name).await {
-                Ok(secret) => {
-                    troubles.well("secrets");
-                    read(&name, secret.data.unwrap_or_default())
-                }
+                Ok(secret) => read(&name, secret.data.unwrap_or_default()),
                 Err(error) => match missing(&name, &error) {
-                    Some(problem) => {
-                        troubles.failed("secrets", "get secrets", &error);
-                        Err(problem)
-                    }
-                    // What was known stays in force, and what was not is waited for.
+                    Some(problem) => Err(problem),
                     None => {
+                        // What was known stays in force, and what was not is waited for.
                         troubles.failed("secrets", "get secrets", &error);
                         continue;
                     }
                 },
             };
+            troubles.well("secrets");
+            let problem = keys.as_ref().err().cloned();
             if seen.picture.lock().show_keys(name, keys) {
+                if let Some(problem) = problem {
+                    tracing::warn!("nobody may publish or play under these keys: {problem}");
+                }
                 seen.changed.notify_one();
             }
         }
