@@ -140,9 +140,10 @@ encoder() {
         done' "$LAB/enter" "$1" "$2"
 }
 
-# fresh: the release as the values of the tests say, with nothing live.
+# fresh: the release as the values of the tests say, with nothing live, and no pod of what was there before.
 fresh() {
     install_chart
+    settled 60
     await 40 "the end of all earlier streams" ledgers_have 0
     await 30 "the origin's address" has_address "$NAME-origin"
 }
