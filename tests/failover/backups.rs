@@ -152,3 +152,35 @@ async fn the_origin_of_a_publisher_that_is_killed_costs_viewers_a_gop_at_most() 
         judge(row, &figures, SILENT + GOP + SLACK);
     }
 }
+
+#[tokio::test]
+async fn the_origin_of_a_publisher_that_stops_and_returns_costs_viewers_a_gop_at_most() {
+    for (row, ingress) in [
+        ("ingress stopped, a backup elsewhere", Ingress::Apart),
+        (
+            "ingress and home in one stopped, a backup elsewhere",
+            Ingress::AtHome,
+        ),
+    ] {
+        let cluster = backups().await;
+        let mut figures = Figures::default();
+        for _ in 0..runs() {
+            let mut stage = Stage::set(&cluster, ingress).await;
+            let at = (0..3)
+                .find(|n| ![stage.ingress, stage.home].contains(n))
+                .unwrap();
+            let (backup, next) = stand_by(&cluster, &mut stage, at).await;
+            let stopped = &cluster.origins[stage.ingress].process;
+            stage.fault();
+            stopped.signal("STOP").unwrap();
+            stage.audience.sees(next).await.unwrap();
+            // What it has held meanwhile is of a session that is over.
+            stopped.signal("CONT").unwrap();
+            let seen = stage.seen_through().await;
+            spliced(&stage, next, seen.stalled);
+            figures.merge(seen);
+            assert_eq!(backup.progress().end, None);
+        }
+        judge(row, &figures, SILENT + SILENT + GOP + SLACK);
+    }
+}
