@@ -55,6 +55,7 @@ fn status(
     shown: &StreamPolicyStatus,
 ) -> StreamPolicyStatus {
     let in_force = said.rule.is_none();
+    let elsewhere = said.shadow.clone();
     let accepted = match (said.rule, said.shadow) {
         (Some(problem), _) => (false, "Contradiction", problem),
         (None, Some((other, pattern))) => (
@@ -82,13 +83,19 @@ fn status(
             format!("{} origins may be home", matched.origins),
         ),
     };
-    let keys = said.keys.map(|keys| match keys {
-        Ok(()) => (
+    let keys = said.keys.map(|keys| match (keys, elsewhere) {
+        // Its own are not what holds there, so nobody may take these streams to be locked by them.
+        (_, Some((other, pattern))) => (
+            false,
+            "SamePattern",
+            format!("for {pattern} StreamPolicy {other} decides about keys, too"),
+        ),
+        (Ok(()), None) => (
             true,
             "KeysRead",
             "addresses must be signed with the Secret's keys".to_owned(),
         ),
-        Err(problem) => (
+        (Err(problem), None) => (
             false,
             "KeysUnread",
             format!("nobody may publish or play these streams: {problem}"),
@@ -179,15 +186,21 @@ mod tests {
 
     #[test]
     fn keys_are_spoken_of_only_where_a_policy_names_some() {
-        let under = |keys: Option<Result<(), String>>| {
+        let beside = |shadow: Option<(String, String)>, keys: Option<Result<(), String>>| {
             let said = Said {
                 keys,
+                shadow,
                 ..Said::default()
             };
             let said = status(1, said, &Matched::default(), &StreamPolicyStatus::default());
             let found = said.conditions.into_iter().find(|it| it.kind == "Keys");
             found.map(|it| (it.status, it.message))
         };
+        let under = |keys| beside(None, keys);
+        let other = Some(("a".to_owned(), "*/live/*".to_owned()));
+        let (status, message) = beside(other, Some(Ok(()))).unwrap();
+        assert_eq!(status, "False", "another policy decides");
+        assert!(message.contains("StreamPolicy a"), "{message}");
         assert_eq!(under(None), None);
         assert_eq!(under(Some(Ok(()))).unwrap().0, "True");
         let (status, message) = under(Some(Err("there is no Secret x".to_owned()))).unwrap();
