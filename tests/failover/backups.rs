@@ -123,64 +123,60 @@ async fn a_publisher_that_stops_changes_places_with_its_backup_and_stays_there_w
     );
 }
 
-#[tokio::test]
-async fn the_origin_of_a_publisher_that_is_killed_costs_viewers_a_gop_at_most() {
-    for (row, ingress) in [
-        ("ingress killed, a backup elsewhere", Ingress::Apart),
-        (
-            "ingress and home in one killed, a backup elsewhere",
-            Ingress::AtHome,
-        ),
-    ] {
-        let mut cluster = backups().await;
-        let mut figures = Figures::default();
-        for _ in 0..runs() {
-            let mut stage = Stage::set(&cluster, ingress).await;
-            let at = (0..3)
-                .find(|n| ![stage.ingress, stage.home].contains(n))
-                .unwrap();
-            let (backup, next) = stand_by(&cluster, &mut stage, at).await;
-            stage.fault();
-            cluster.origins[stage.ingress].process.kill();
-            stage.audience.sees(next).await.unwrap();
-            let seen = stage.seen_through().await;
-            spliced(&stage, next, seen.stalled);
-            figures.merge(seen);
-            assert_eq!(backup.progress().end, None);
+/// What an origin's process suffers.
+#[derive(Clone, Copy)]
+enum Fate {
+    Killed,
+    /// It goes on once viewers have the backup; what it has held meanwhile is of a session that is over.
+    Stopped,
+}
+
+/// The ingress meets its `fate`, and viewers go on with a backup at an origin that is neither it nor the home.
+async fn backup_takes_over(row: &str, ingress: Ingress, fate: Fate, within: Duration) {
+    let mut cluster = backups().await;
+    let mut figures = Figures::default();
+    for _ in 0..runs() {
+        let mut stage = Stage::set(&cluster, ingress).await;
+        let at = (0..3)
+            .find(|n| ![stage.ingress, stage.home].contains(n))
+            .unwrap();
+        let (backup, next) = stand_by(&cluster, &mut stage, at).await;
+        stage.fault();
+        let process = &mut cluster.origins[stage.ingress].process;
+        match fate {
+            Fate::Killed => process.kill(),
+            Fate::Stopped => process.signal("STOP").unwrap(),
+        }
+        stage.audience.sees(next).await.unwrap();
+        if let Fate::Stopped = fate {
+            process.signal("CONT").unwrap();
+        }
+        let seen = stage.seen_through().await;
+        spliced(&stage, next, seen.stalled);
+        figures.merge(seen);
+        assert_eq!(backup.progress().end, None);
+        if let Fate::Killed = fate {
             mend(&mut cluster).await;
         }
-        judge(row, &figures, SILENT + GOP + SLACK);
     }
+    judge(row, &figures, within);
+}
+
+#[tokio::test]
+async fn the_origin_of_a_publisher_that_is_killed_costs_viewers_a_gop_at_most() {
+    let within = SILENT + GOP + SLACK;
+    let row = "ingress killed, a backup elsewhere";
+    backup_takes_over(row, Ingress::Apart, Fate::Killed, within).await;
+    let row = "ingress and home in one killed, a backup elsewhere";
+    backup_takes_over(row, Ingress::AtHome, Fate::Killed, within).await;
 }
 
 #[tokio::test]
 async fn the_origin_of_a_publisher_that_stops_and_returns_costs_viewers_a_gop_at_most() {
-    for (row, ingress) in [
-        ("ingress stopped, a backup elsewhere", Ingress::Apart),
-        (
-            "ingress and home in one stopped, a backup elsewhere",
-            Ingress::AtHome,
-        ),
-    ] {
-        let cluster = backups().await;
-        let mut figures = Figures::default();
-        for _ in 0..runs() {
-            let mut stage = Stage::set(&cluster, ingress).await;
-            let at = (0..3)
-                .find(|n| ![stage.ingress, stage.home].contains(n))
-                .unwrap();
-            let (backup, next) = stand_by(&cluster, &mut stage, at).await;
-            let stopped = &cluster.origins[stage.ingress].process;
-            stage.fault();
-            stopped.signal("STOP").unwrap();
-            stage.audience.sees(next).await.unwrap();
-            // What it has held meanwhile is of a session that is over.
-            stopped.signal("CONT").unwrap();
-            let seen = stage.seen_through().await;
-            spliced(&stage, next, seen.stalled);
-            figures.merge(seen);
-            assert_eq!(backup.progress().end, None);
-        }
-        judge(row, &figures, SILENT + SILENT + GOP + SLACK);
-    }
+    // Who does not answer is asked once more before it is given up.
+    let within = SILENT + SILENT + GOP + SLACK;
+    let row = "ingress stopped, a backup elsewhere";
+    backup_takes_over(row, Ingress::Apart, Fate::Stopped, within).await;
+    let row = "ingress and home in one stopped, a backup elsewhere";
+    backup_takes_over(row, Ingress::AtHome, Fate::Stopped, within).await;
 }

@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_small_stream_is_read_at_multiples_of_the_tick_once_it_has_begun() {
+    async fn little_is_read_at_multiples_of_the_tick_once_it_has_begun() {
         let mut looks = begun();
         looks.arrange();
         assert!(!looks.paced(), "its first tags are read at once");
