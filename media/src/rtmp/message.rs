@@ -92,6 +92,7 @@ pub enum MessageError {
 
 /// Splits an aggregate message (7.1.6): its time stamps count from the first part's, which gets the
 /// aggregate's own. The parts are copied, since a small one that is kept must not keep all the others.
+#[derive(Debug)]
 pub(super) struct Aggregate {
     rest: Bytes,
     timestamp: u32,
@@ -101,46 +102,83 @@ pub(super) struct Aggregate {
 }
 
 impl Aggregate {
-    pub(super) fn new(message: Message) -> Aggregate {
-        Aggregate {
-            rest: message.payload,
+    /// The parts that are whole, and whether the message ends behind one.
+    pub(super) fn new(message: Message) -> (Aggregate, Result<(), MessageError>) {
+        let mut rest = message.payload;
+        let whole = whole_parts(&rest);
+        let ends = if whole == rest.len() {
+            Ok(())
+        } else {
+            Err(MessageError::AggregateCut)
+        };
+        rest.truncate(whole);
+        let parts = Aggregate {
+            rest,
             timestamp: message.timestamp,
             chunk_stream_id: message.chunk_stream_id,
             stream_id: message.stream_id,
             first: None,
-        }
+        };
+        (parts, ends)
     }
 
     /// The next part; `None` at the end.
-    pub(super) fn part(&mut self) -> Result<Option<Message>, MessageError> {
-        let Some(([type_id, size @ .., t2, t1, t0, t3, _, _, _], _)) =
-            self.rest.split_first_chunk::<11>()
-        else {
-            // Less than a head: nothing, or padding.
-            return if self.rest.is_empty() {
-                Ok(None)
-            } else {
-                Err(MessageError::AggregateCut)
-            };
-        };
-        let (type_id, size) = (*type_id, usize::try_from(u24(*size)).unwrap_or(usize::MAX));
-        let time = u32::from_be_bytes([*t3, *t2, *t1, *t0]);
-        self.rest.advance(11);
-        if size > self.rest.len() {
-            return Err(MessageError::AggregateCut);
-        }
-        let payload = Bytes::copy_from_slice(&self.rest.split_to(size));
+    pub(super) fn part(&mut self) -> Option<Message> {
+        let PartHead {
+            type_id,
+            size,
+            time,
+        } = PartHead::of(&self.rest)?;
+        let body = self.rest.get(PART_HEAD_BYTES..)?.get(..size)?;
+        let payload = Bytes::copy_from_slice(body);
         // The size of the part again, for players that go backward. Some encoders leave out the last one.
-        self.rest.advance(self.rest.len().min(4));
+        let past = PART_HEAD_BYTES.saturating_add(size).saturating_add(4);
+        self.rest.advance(past.min(self.rest.len()));
         let first = *self.first.get_or_insert(time);
-        Ok(Some(Message {
+        Some(Message {
             chunk_stream_id: self.chunk_stream_id,
             timestamp: self.timestamp.wrapping_add(time.wrapping_sub(first)),
             type_id,
             stream_id: self.stream_id,
             payload,
-        }))
+        })
     }
+}
+
+/// A type, a size, a time and a message stream.
+const PART_HEAD_BYTES: usize = 11;
+
+struct PartHead {
+    type_id: u8,
+    size: usize,
+    time: u32,
+}
+
+impl PartHead {
+    fn of(bytes: &[u8]) -> Option<PartHead> {
+        let [type_id, size @ .., t2, t1, t0, t3, _, _, _] =
+            bytes.first_chunk::<PART_HEAD_BYTES>()?;
+        Some(PartHead {
+            type_id: *type_id,
+            size: usize::try_from(u24(*size)).unwrap_or(usize::MAX),
+            time: u32::from_be_bytes([*t3, *t2, *t1, *t0]),
+        })
+    }
+}
+
+/// Where the last whole part of an aggregate ends, with its size behind it.
+fn whole_parts(bytes: &[u8]) -> usize {
+    let mut whole = 0_usize;
+    while let Some(head) = bytes.get(whole..).and_then(PartHead::of) {
+        let end = whole
+            .saturating_add(PART_HEAD_BYTES)
+            .saturating_add(head.size);
+        if end > bytes.len() {
+            break;
+        }
+        whole = end.saturating_add(4).min(bytes.len());
+    }
+    whole
 }
 
 /// Three bytes, the highest first.
@@ -152,7 +190,7 @@ pub(super) fn u24([a, b, c]: [u8; 3]) -> u32 {
 mod tests {
     use super::*;
 
-    fn aggregate(payload: Vec<u8>) -> Aggregate {
+    fn aggregate(payload: Vec<u8>) -> (Aggregate, Result<(), MessageError>) {
         Aggregate::new(Message {
             chunk_stream_id: 4,
             timestamp: 1_000,
@@ -180,9 +218,10 @@ mod tests {
         ]
         .concat();
         for end in [bytes.len(), bytes.len() - 4] {
-            let mut parts = aggregate(bytes[..end].to_vec());
+            let (mut parts, ends) = aggregate(bytes[..end].to_vec());
+            assert_eq!(ends, Ok(()));
             let mut seen = Vec::new();
-            while let Some(part) = parts.part().unwrap() {
+            while let Some(part) = parts.part() {
                 assert_eq!(part.stream_id, 1);
                 seen.push((part.type_id, part.timestamp, part.payload.to_vec()));
             }
@@ -198,14 +237,14 @@ mod tests {
     }
 
     #[test]
-    fn an_aggregate_that_ends_inside_a_part_is_an_error() {
-        let bytes = part(9, 0, b"abc");
-        for cut in 1..14 {
-            assert_eq!(
-                aggregate(bytes[..cut].to_vec()).part(),
-                Err(MessageError::AggregateCut),
-                "{cut}"
-            );
+    fn an_aggregate_that_ends_inside_a_part_is_an_error_behind_those_that_are_whole() {
+        let whole = part(8, 0, b"ok");
+        let bytes = [whole.clone(), part(9, 0, b"abc")].concat();
+        for cut in whole.len() + 1..whole.len() + 14 {
+            let (mut parts, ends) = aggregate(bytes[..cut].to_vec());
+            assert_eq!(ends, Err(MessageError::AggregateCut), "{cut}");
+            assert_eq!(parts.part().map(|it| it.payload), Some("ok".into()));
+            assert_eq!(parts.part(), None);
         }
     }
 }

@@ -230,10 +230,11 @@ impl ClientSession {
                 self.command(&Command::parse(payload)?);
             }
             message_type::AGGREGATE => {
-                let mut parts = Aggregate::new(message);
-                while let Some(part) = parts.part()? {
+                let (mut parts, ends) = Aggregate::new(message);
+                while let Some(part) = parts.part() {
                     self.media(part);
                 }
+                ends?;
             }
             _ => self.media(message),
         }

@@ -29,7 +29,9 @@ impl ServerSession {
             stream_id,
             &status("onStatus", code::PUBLISH_START, "publishing"),
         );
-        self.events.extend(std::mem::take(&mut self.held));
+        for event in std::mem::take(&mut self.held) {
+            self.events.push(event);
+        }
         self.held_bytes = 0;
     }
 

@@ -106,7 +106,7 @@ impl ServerSession {
             0,
             &connected(command.transaction, encoding == Some(3.0), &capabilities),
         );
-        self.events.push_back(ServerEvent::Connected {
+        self.events.push(ServerEvent::Connected {
             app,
             tc_url: text("tcUrl"),
             flash_ver: text("flashVer"),
@@ -140,7 +140,7 @@ impl ServerSession {
             .and_then(Value::as_str)
             .unwrap_or_default();
         self.publishing = Activity::Asked(stream_id);
-        self.events.push_back(ServerEvent::Publish {
+        self.events.push(ServerEvent::Publish {
             message_stream_id: stream_id,
             name,
             publishing_type: PublishingType::from_wire(publishing_type),
@@ -156,7 +156,7 @@ impl ServerSession {
             "play on the first message stream of a connection"
         } else {
             self.playing = Activity::Asked(stream_id);
-            self.events.push_back(ServerEvent::Play {
+            self.events.push(ServerEvent::Play {
                 message_stream_id: stream_id,
                 name,
             });
@@ -183,7 +183,7 @@ impl ServerSession {
             stream_id,
             &status("onStatus", code, if paused { "paused" } else { "going on" }),
         );
-        self.events.push_back(ServerEvent::Pause(paused));
+        self.events.push(ServerEvent::Pause(paused));
     }
 
     /// Ends what happens on this message stream; 0, which some encoders name, stands for all.
@@ -200,7 +200,7 @@ impl ServerSession {
             }
             self.playing = Activity::Over;
             self.waiting_since = now;
-            self.events.push_back(ServerEvent::StopPlay);
+            self.events.push(ServerEvent::StopPlay);
         }
     }
 
@@ -219,7 +219,7 @@ impl ServerSession {
             id,
             &status("onStatus", code::UNPUBLISH_SUCCESS, "the stream has ended"),
         );
-        self.events.push_back(ServerEvent::Unpublish);
+        self.events.push(ServerEvent::Unpublish);
     }
 
     /// A result without an object, if the peer waits for one.

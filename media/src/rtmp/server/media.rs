@@ -20,38 +20,27 @@ impl ServerSession {
         if message.type_id != message_type::AGGREGATE {
             return self.single(message, now);
         }
-        let mut parts = Aggregate::new(message);
-        while let Some(part) = parts.part()? {
-            self.single(part, now)?;
+        let (mut parts, ends) = Aggregate::new(message);
+        if matches!(self.publishing, Activity::Active(_)) {
+            self.last_media = now;
+            self.events.push_parts(parts);
+        } else {
+            while let Some(part) = parts.part() {
+                self.single(part, now)?;
+            }
         }
-        Ok(())
+        Ok(ends?)
     }
 
     fn single(&mut self, message: Message, now: Duration) -> Result<(), RtmpError> {
-        let (kind, payload) = match message.type_id {
-            message_type::AUDIO => (TagKind::Audio, Some(message.payload)),
-            message_type::VIDEO => (TagKind::Video, Some(message.payload)),
-            message_type::DATA => (TagKind::Script, script_body(message.payload)),
-            message_type::DATA_AMF3 => (
-                TagKind::Script,
-                script_body(without_format(message.payload)),
-            ),
-            // Shared objects and what no specification names.
-            _ => (TagKind::Script, None),
-        };
-        // Encoders send empty messages to keep a connection up. They hold nothing to pass on.
-        let Some(payload) = payload.filter(|payload| !payload.is_empty()) else {
+        let (kind, event) = tag(message);
+        let Some(event) = event else {
             return self.ignore(kind);
-        };
-        let event = ServerEvent::Media {
-            kind,
-            wire_ms: message.timestamp,
-            payload,
         };
         match self.publishing {
             Activity::Active(_) => {
                 self.last_media = now;
-                self.events.push_back(event);
+                self.events.push(event);
                 Ok(())
             }
             Activity::Asked(_) => self.hold(event),
@@ -82,6 +71,29 @@ impl ServerSession {
         self.ignored_messages = self.ignored_messages.saturating_add(1);
         Ok(())
     }
+}
+
+/// The kind of tag that `message` is, and the event; none where it holds nothing to pass on.
+pub(super) fn tag(message: Message) -> (TagKind, Option<ServerEvent>) {
+    let (kind, payload) = match message.type_id {
+        message_type::AUDIO => (TagKind::Audio, Some(message.payload)),
+        message_type::VIDEO => (TagKind::Video, Some(message.payload)),
+        message_type::DATA => (TagKind::Script, script_body(message.payload)),
+        message_type::DATA_AMF3 => (
+            TagKind::Script,
+            script_body(without_format(message.payload)),
+        ),
+        // Shared objects and what no specification names.
+        _ => (TagKind::Script, None),
+    };
+    // Encoders send empty messages to keep a connection up.
+    let payload = payload.filter(|payload| !payload.is_empty());
+    let event = payload.map(|payload| ServerEvent::Media {
+        kind,
+        wire_ms: message.timestamp,
+        payload,
+    });
+    (kind, event)
 }
 
 /// The body of a script tag from a data message; `None` for what is not an event with a name.

@@ -4,8 +4,8 @@ mod answers;
 mod commands;
 mod event;
 mod media;
+mod queue;
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,6 +17,7 @@ use super::link::Link;
 use super::message::{Message, message_type};
 
 pub use event::{ServerConfig, ServerEvent};
+use queue::EventQueue;
 
 /// What the connection does of one sort, publishing or playing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +51,7 @@ impl Activity {
 pub struct ServerSession {
     config: ServerConfig,
     link: Link,
-    events: VecDeque<ServerEvent>,
+    events: EventQueue,
     connected: bool,
     /// Bit n: message stream n is in use.
     message_streams: u32,
@@ -79,7 +80,7 @@ impl ServerSession {
         ServerSession {
             config,
             link: Link::server(config.limits),
-            events: VecDeque::new(),
+            events: EventQueue::default(),
             connected: false,
             message_streams: 0,
             publishing: Activity::Never,
@@ -132,12 +133,7 @@ impl ServerSession {
 
     /// What has happened, in order.
     pub fn next_event(&mut self) -> Option<ServerEvent> {
-        let event = self.events.pop_front();
-        if event.is_none() && self.events.capacity() > 64 {
-            // A burst of small messages must not stay as memory.
-            self.events = VecDeque::new();
-        }
-        event
+        self.events.pop(&mut self.ignored_messages)
     }
 
     /// Bytes to send to the peer. Between calls no more than the limit gathers, so call it when the bytes
