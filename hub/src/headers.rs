@@ -76,6 +76,8 @@ pub struct Headers {
     slots: Vec<(HeaderSlot, Tag)>,
 }
 
+/// What one takes in a list beside its payload.
+pub(crate) const SLOT_BYTES: usize = size_of::<(HeaderSlot, Tag)>();
 /// Tracks beyond this many are passed through but not remembered for joiners.
 const SLOTS_MAX: usize = 32;
 /// Nor are headers that together have more bytes than this. Those of encoders have a few hundred.
@@ -104,6 +106,11 @@ impl Headers {
     /// Bytes that the payloads hold.
     pub fn bytes(&self) -> usize {
         self.slots.iter().map(|(_, tag)| tag.payload.len()).sum()
+    }
+
+    /// Bytes that the list of them takes beside their payloads.
+    pub(crate) fn list_bytes(&self) -> usize {
+        self.slots.len().saturating_mul(SLOT_BYTES)
     }
 
     /// Puts `tag` in force. One that does not fit is not remembered, and neither is what it takes the place of.

@@ -3,7 +3,8 @@
 /// The bounds of one stream's ring; the process-wide budget may lower `bytes_max` further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RingLimits {
-    /// Payload bytes held at most. A tag counts as 1 KiB at least, so that tiny ones do not take many times this memory.
+    /// Bytes held at most: payloads, and the lists that headers leave. No more tags are held than if each had 1 KiB, so that
+    /// tiny ones do not take many times this memory.
     pub bytes_max: usize,
     /// Media time that is kept whatever the GOPs are, in milliseconds: late viewers and resuming pulls read it.
     pub keep_ms: i64,

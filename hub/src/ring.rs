@@ -14,10 +14,10 @@ use crate::headers::{HeaderSlot, Headers, Role};
 use crate::late::LatePolicy;
 use crate::limits::{RingLimits, StreamRules};
 
-/// A ring holds no more tags than if each had so many bytes: a tag takes memory of its own beside its payload.
-/// So long a tag stays that has just come, however far behind the newest one it is in media time: an uplink that comes back from a
-/// stall sends many seconds at once, and readers have not had a turn yet.
+/// So long a tag stays that has just come, however far behind the newest one it is in media time: an uplink that comes
+/// back from a stall sends many seconds at once, and readers have not had a turn yet.
 const FRESH_NS: u64 = 1_000_000_000;
+/// A ring holds no more tags than if each had so many bytes: a tag takes memory of its own beside its payload.
 const TAG_MIN_BYTES: usize = 1_024;
 /// So many it holds however few bytes it may hold.
 const TAGS_MIN: usize = 256;
@@ -28,7 +28,8 @@ pub struct Ring {
     entries: VecDeque<Entry>,
     first_position: u64,
     keyframes: VecDeque<u64>,
-    payload_bytes: usize,
+    /// Payloads, and lists of headers.
+    kept_bytes: usize,
     headers: Arc<Headers>,
     /// What the session before had in force, as long as this one may repeat it.
     inherited: Arc<Headers>,
@@ -68,7 +69,7 @@ impl Ring {
             entries: VecDeque::new(),
             first_position: 0,
             keyframes: VecDeque::new(),
-            payload_bytes: 0,
+            kept_bytes: 0,
             inherited: Arc::default(),
             setting: Arc::new(Setting {
                 span: Arc::clone(&span),
@@ -130,10 +131,9 @@ impl Ring {
             TagKind::Script => {}
         }
         let size = tag.payload.len();
-        self.payload_bytes = self.payload_bytes.saturating_add(size);
         self.bytes_total = self.bytes_total.saturating_add(size as u64);
         self.last_at = Some(self.last_at.map_or(at, |last| last.max(at)));
-        self.entries.push_back(Entry {
+        let entry = Entry {
             sequence,
             tag,
             setting,
@@ -141,7 +141,9 @@ impl Ring {
             role,
             repeated_header,
             discontinuous: after_gap || first_of_span,
-        });
+        };
+        self.kept_bytes = self.kept_bytes.saturating_add(entry.kept_bytes());
+        self.entries.push_back(entry);
         self.trim();
         position
     }
@@ -194,14 +196,14 @@ impl Ring {
 
     fn trim(&mut self) {
         while self.entries.len() > 1
-            && (self.payload_bytes > self.limits.bytes_max
+            && (self.kept_bytes > self.limits.bytes_max
                 || self.entries.len() > (self.limits.bytes_max / TAG_MIN_BYTES).max(TAGS_MIN)
                 || self.oldest_is_spent())
         {
             let Some(entry) = self.entries.pop_front() else {
                 return;
             };
-            self.payload_bytes = self.payload_bytes.saturating_sub(entry.tag.payload.len());
+            self.kept_bytes = self.kept_bytes.saturating_sub(entry.kept_bytes());
             self.first_position = self.first_position.saturating_add(1);
             while self
                 .keyframes
@@ -341,15 +343,15 @@ impl Ring {
         &self.span
     }
 
-    /// Payload bytes held.
-    pub fn payload_bytes(&self) -> usize {
-        self.payload_bytes
+    /// Bytes held: payloads, and of headers the list of those in force behind each.
+    pub fn kept_bytes(&self) -> usize {
+        self.kept_bytes
     }
 
-    /// What it takes: payloads, and a table of entries that grows to what was needed at most.
+    /// What it takes: what its tags keep, and a table of entries that grows to what was needed at most.
     pub fn bytes(&self) -> usize {
         let table = self.entries.capacity().saturating_mul(Entry::BYTES);
-        self.payload_bytes.saturating_add(table)
+        self.kept_bytes.saturating_add(table)
     }
 
     /// Tags held, oldest first.

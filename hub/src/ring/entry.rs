@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use headwater_media::{Dts, Tag};
 
-use crate::headers::{Headers, Role};
+use crate::headers::{Headers, Role, SLOT_BYTES};
 
 /// One publish session as this ring saw it.
 #[derive(Debug, PartialEq, Eq)]
@@ -52,6 +52,15 @@ impl Entry {
     /// The headers in force before it.
     pub fn headers(&self) -> &Arc<Headers> {
         &self.setting.headers
+    }
+
+    /// Bytes that it keeps in memory: its payload and, of a header, the list of those in force behind it.
+    pub(super) fn kept_bytes(&self) -> usize {
+        let list = match self.role {
+            Role::Header(_) => self.headers().list_bytes().saturating_add(SLOT_BYTES),
+            Role::Keyframe | Role::Plain => 0,
+        };
+        self.tag.payload.len().saturating_add(list)
     }
 
     /// Its time in the stream's time, the one viewers see.

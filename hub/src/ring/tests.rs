@@ -129,7 +129,7 @@ fn the_byte_bound_holds_whatever_comes() {
     ring.begin(1, Dts(0));
     for n in 0..100_i64 {
         push(&mut ring, n.unsigned_abs(), video(n, n == 0, 999));
-        assert!(ring.payload_bytes() <= 10_000);
+        assert!(ring.kept_bytes() <= 10_000);
     }
 }
 
@@ -146,6 +146,21 @@ fn tiny_tags_are_bounded_in_number_where_their_bytes_would_not_bound_them() {
         }
         assert_eq!(ring.entries().len(), tags, "{bytes_max}");
     }
+}
+
+#[test]
+fn headers_that_change_with_each_tag_count_with_the_lists_that_they_leave() {
+    let bytes_max = 64 << 10;
+    let mut ring = Ring::new(RingLimits {
+        bytes_max,
+        ..RingLimits::default()
+    });
+    ring.begin(1, Dts(0));
+    for n in 0..3_000 {
+        push(&mut ring, n, header(u8::try_from(n % 100).unwrap()));
+    }
+    let lists: usize = ring.entries().map(|it| it.headers().list_bytes()).sum();
+    assert!(ring.entries().len() > 64 && lists <= bytes_max, "{lists}");
 }
 
 #[test]
@@ -200,7 +215,7 @@ fn a_ring_counts_its_table_and_a_tag_takes_eighty_bytes_of_it_at_most() {
     for n in 0..100 {
         push(&mut ring, n, audio(0));
     }
-    assert_eq!(ring.payload_bytes(), 300);
+    assert_eq!(ring.kept_bytes(), 300);
     assert!(ring.bytes() >= 300 + 100 * Entry::BYTES, "{}", ring.bytes());
     const { assert!(Entry::BYTES <= 80) };
 }

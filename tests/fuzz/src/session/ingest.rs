@@ -299,9 +299,9 @@ impl Ingest {
                 "the ring's time went back"
             );
             assert!(
-                ring.payload_bytes() <= RING.bytes_max || ring.entries().len() == 1,
+                ring.kept_bytes() <= RING.bytes_max || ring.entries().len() == 1,
                 "{} bytes in the ring",
-                ring.payload_bytes()
+                ring.kept_bytes()
             );
         });
     }
