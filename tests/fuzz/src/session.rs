@@ -30,6 +30,8 @@ const HEAP_MAX_BYTES: usize = LIMITS.max_buffered_bytes + LIMITS.max_output_byte
 /// Steps of one script. Answers to them fit the output's limit, however many come in one piece.
 const STEPS_MAX: usize = 96;
 const BYTES_MAX: usize = 96 << 10;
+/// What one read of a socket gives at most. Events are taken after each: they can have many times their bytes' size.
+const READ_BYTES: usize = 2 << 10;
 
 /// What happens at one point of the connection.
 enum Act {
@@ -49,9 +51,9 @@ fn acts(input: &mut Input<'_>) -> Vec<Act> {
             break;
         }
         let flush = |bytes: &mut Vec<u8>, acts: &mut Vec<Act>| {
-            if !bytes.is_empty() {
-                acts.push(Act::Bytes(std::mem::take(bytes)));
-            }
+            let reads = bytes.chunks(READ_BYTES);
+            acts.extend(reads.map(|read| Act::Bytes(read.to_vec())));
+            bytes.clear();
         };
         match Step::read(input) {
             Step::Pass(time) => {
@@ -70,9 +72,8 @@ fn acts(input: &mut Input<'_>) -> Vec<Act> {
             }
         }
     }
-    if !bytes.is_empty() {
-        acts.push(Act::Bytes(bytes));
-    }
+    let reads = bytes.chunks(READ_BYTES);
+    acts.extend(reads.map(|read| Act::Bytes(read.to_vec())));
     acts
 }
 
