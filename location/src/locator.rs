@@ -3,6 +3,7 @@
 mod book;
 mod calls;
 mod follow;
+mod lost;
 mod metrics;
 mod reports;
 mod seek;
@@ -27,6 +28,7 @@ pub use self::reports::Reports;
 
 use self::book::Book;
 use self::follow::Follows;
+use self::lost::Lost;
 use self::metrics::Metrics;
 use self::shared::{Me, Shared, State};
 use crate::StreamKey;
@@ -97,6 +99,8 @@ pub enum Located {
     Missing {
         /// How long that holds.
         cache: Duration,
+        /// Origins that operators have lost sight of not long ago: what these have, nobody could report.
+        lost: Vec<Source>,
     },
 }
 
@@ -195,6 +199,7 @@ impl Locator {
             state: Mutex::new(State {
                 book,
                 ring,
+                lost: Lost::default(),
                 follows: Follows::new(replicas),
                 coming: (0..replicas).map(|_| Vec::new()).collect(),
             }),

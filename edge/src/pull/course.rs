@@ -144,6 +144,7 @@ impl Course {
                     self.candidates.replace(addresses);
                     if news {
                         self.candidates.wake();
+                        self.beside.moved(now);
                     }
                 }
             }
@@ -159,8 +160,13 @@ impl Course {
                 }
             }
             // A source that delivers knows better; one that does not is tried once more all the same.
-            Located::Nowhere if !self.carrying() => self.candidates.clear(),
-            Located::Nowhere | Located::Failed => {}
+            Located::Nowhere { lost } if !self.carrying() => {
+                // Who has viewers that wait looks further than the operators do.
+                let asked = if self.delivered { lost } else { Vec::new() };
+                self.guessed |= !asked.is_empty();
+                self.candidates.replace(asked);
+            }
+            Located::Nowhere { .. } | Located::Failed => {}
         }
         self.steer(now);
     }
@@ -383,7 +389,8 @@ impl Course {
             return;
         }
         let suspect = slow || self.paths.any_in(State::Suspect);
-        if suspect && now < self.beside.after() {
+        let comes_back = slow || self.paths.any(|p| p.may_come_back(now));
+        if comes_back && now < self.beside.after() {
             return;
         }
         let other = self.candidates.pick(now, |a| self.paths.asks(a));

@@ -81,7 +81,10 @@ pub(super) fn read(
             },
             None,
         ),
-        Ok(Located::Missing { cache }) => (course::Located::Nowhere, Some(cache)),
+        Ok(Located::Missing { cache, lost }) => {
+            let addresses = addresses(&lost, hops);
+            (course::Located::Nowhere { lost: addresses }, Some(cache))
+        }
         Err(LocatorError::NoOrigin | LocatorError::Busy) => (course::Located::Failed, None),
     }
 }
@@ -89,7 +92,7 @@ pub(super) fn read(
 pub(super) fn of_sources(sources: &Sources, hops: u32) -> course::Located {
     let addresses = addresses(&sources.sources, hops);
     if addresses.is_empty() {
-        return course::Located::Nowhere;
+        return course::Located::Nowhere { lost: Vec::new() };
     }
     course::Located::At {
         term: sources.term,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use headwater_process::clock;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tonic::Status;
@@ -231,7 +232,12 @@ impl Shared {
             }
             Some(reply) if reply.settled => {
                 self.metrics.answered("locate", Answered::Operator);
-                return Ok(Located::Missing { cache: reply.cache });
+                let state = self.state.lock();
+                let lost = state.lost.members(clock::now());
+                return Ok(Located::Missing {
+                    cache: reply.cache,
+                    lost: lost.map(|it| walk::source(it)).collect(),
+                });
             }
             // A replica that has just started does not know what is missing.
             Some(_) | None => {}

@@ -14,6 +14,7 @@ use super::Client;
 use super::book::Book;
 use super::calls::Lookup;
 use super::follow::Follows;
+use super::lost::Lost;
 use super::metrics::Metrics;
 use super::reports::Reports;
 use crate::limits::POLICIES_MAX;
@@ -66,6 +67,7 @@ pub(super) struct Me {
 pub(super) struct State {
     pub(super) book: Book,
     pub(super) ring: Ring,
+    pub(super) lost: Lost,
     pub(super) follows: Follows,
     /// The lists of policies that replicas are telling, by replica.
     pub(super) coming: Vec<Vec<Policy>>,
@@ -242,9 +244,11 @@ impl Shared {
 
     pub(super) fn members_changed(&self, state: &mut State) {
         let members = state.book.members();
-        if **self.members.borrow() == *members {
+        let before = Arc::clone(&self.members.borrow());
+        if *before == *members {
             return;
         }
+        state.lost.changed(&before, members, clock::now());
         let ring = members.origin_ring();
         self.metrics
             .members

@@ -9,7 +9,7 @@ use crate::member::{Member, MemberId, Site};
 use crate::ring::Ring;
 use crate::stream::{Part, Source};
 
-fn source(member: &Member) -> Source {
+pub(super) fn source(member: &Member) -> Source {
     Source {
         member: member.id.clone(),
         role: member.role,

@@ -37,6 +37,11 @@ impl Beside {
         self.silent = now;
     }
 
+    /// The stream is known to be elsewhere: nothing speaks for waiting.
+    pub(super) fn moved(&mut self, now: Duration) {
+        self.after = self.after.min(now);
+    }
+
     /// Another path was opened.
     pub(super) fn opened(&mut self, now: Duration) {
         self.after = now + self.rest;

@@ -61,10 +61,6 @@ impl Candidates {
         self.0.truncate(CANDIDATES_MAX);
     }
 
-    pub(super) fn clear(&mut self) {
-        self.0.clear();
-    }
-
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -9,6 +9,8 @@ use super::PathId;
 pub(super) const SLOW: Duration = Duration::from_millis(400);
 /// Answers of guessed sources are gathered this long after the first, so that the highest term wins.
 pub(super) const GATHER: Duration = Duration::from_millis(150);
+/// A source that is suspect for longer is not one that falls silent for moments.
+const MOMENTS: Duration = Duration::from_secs(2);
 /// Paths at once.
 pub(super) const PATHS_MAX: usize = 4;
 
@@ -38,6 +40,11 @@ pub(super) struct Path {
 }
 
 impl Path {
+    /// Whether it is suspect, and has been for moments only.
+    pub(super) fn may_come_back(&self, now: Duration) -> bool {
+        self.state == State::Suspect && now < self.since + MOMENTS
+    }
+
     pub(super) fn enter(&mut self, state: State, now: Duration) {
         self.state = state;
         self.since = now;
@@ -144,7 +151,7 @@ impl Paths {
         self.open.iter().filter_map(move |p| match p.state {
             State::Asking | State::Feeding => Some(p.since + SLOW),
             State::Answered => Some(p.since + GATHER),
-            State::Suspect => Some(suspect),
+            State::Suspect => Some(suspect.min(p.since + MOMENTS)),
             State::Delivering => p.slow.then_some(suspect),
         })
     }

@@ -31,6 +31,16 @@ fn guessed(addresses: &[&str]) -> Located {
     }
 }
 
+fn lost(addresses: &[&str]) -> Located {
+    Located::Nowhere {
+        lost: addresses.iter().map(|a| (*a).to_owned()).collect(),
+    }
+}
+
+fn nowhere() -> Located {
+    lost(&[])
+}
+
 fn not_here() -> Ending {
     Ending::NotHere {
         term: 0,

@@ -23,8 +23,8 @@ pub(crate) enum Located {
     },
     /// Nobody knows; it would be at one of these.
     Guessed { addresses: Vec<String> },
-    /// Nowhere.
-    Nowhere,
+    /// Nowhere, as far as operators know; they have lost sight of the origins `lost`, which may have it.
+    Nowhere { lost: Vec<String> },
     /// Nobody could be asked.
     Failed,
 }

@@ -9,7 +9,7 @@ use super::*;
 enum Step {
     Located(u8, u8, Vec<u8>),
     Guessed(Vec<u8>),
-    Nowhere,
+    Nowhere(Vec<u8>),
     Failed,
     Answered(u8, u8, u8),
     Heard(u8),
@@ -26,7 +26,7 @@ fn steps() -> impl Strategy<Value = Step> {
     prop_oneof![
         (0..6_u8, 0..6_u8, addresses()).prop_map(|(t, e, a)| Step::Located(t, e, a)),
         addresses().prop_map(Step::Guessed),
-        Just(Step::Nowhere),
+        addresses().prop_map(Step::Nowhere),
         Just(Step::Failed),
         (0..4_u8, 0..6_u8, 0..6_u8).prop_map(|(p, t, e)| Step::Answered(p, t, e)),
         (0..4_u8).prop_map(Step::Heard),
@@ -55,7 +55,7 @@ proptest! {
                     s.course.located(located, s.now);
                 }
                 Step::Guessed(a) => s.course.located(Located::Guessed { addresses: names(a) }, s.now),
-                Step::Nowhere => s.course.located(Located::Nowhere, s.now),
+                Step::Nowhere(a) => s.course.located(Located::Nowhere { lost: names(a) }, s.now),
                 Step::Failed => s.course.located(Located::Failed, s.now),
                 Step::Answered(p, t, e) => if let Some(path) = path(p).filter(|id| !s.fed.contains(id)) {
                     s.course.answered(path, t.into(), e.into(), s.now);

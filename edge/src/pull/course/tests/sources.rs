@@ -210,3 +210,62 @@ fn a_source_that_lets_go_is_left_for_another() {
     s.end("home", Ending::Closed);
     assert_eq!(s.addresses(), ["ingress"]);
 }
+
+#[test]
+fn viewers_who_wait_have_origins_asked_that_the_operators_have_lost() {
+    let mut s = Scenario::carried();
+    s.end("home", Ending::Broken);
+    s.end("ingress", Ending::Broken);
+    s.located(lost(&["ingress", "other"]));
+    s.pass(Duration::from_secs(1));
+    assert_eq!(s.addresses(), ["other", "ingress"], "together");
+    s.end("other", not_here());
+    s.deliver("ingress", 5, 5);
+    s.located(nowhere());
+    s.pass(Duration::from_secs(60));
+    assert_eq!(s.course.upstream(), Some("ingress"), "it delivers");
+}
+
+#[test]
+fn a_lost_origin_that_is_behind_is_not_taken() {
+    let mut s = Scenario::carried();
+    s.end("home", Ending::Broken);
+    s.end("ingress", Ending::Broken);
+    s.located(lost(&["other"]));
+    s.answer("other", 4, 4);
+    assert_eq!((s.fed.len(), s.addresses()), (1, vec![]));
+}
+
+#[test]
+fn a_stream_that_never_came_is_not_asked_of_lost_origins() {
+    let mut s = Scenario::new();
+    s.located(lost(&["other"]));
+    assert_eq!(
+        (s.addresses(), s.course.standing()),
+        (vec![], Standing::Missing)
+    );
+}
+
+#[test]
+fn where_the_stream_has_moved_is_asked_at_once_beside_a_suspect_source() {
+    let mut s = Scenario::carried();
+    s.silence("home");
+    s.end("ingress", Ending::Refused);
+    s.located(at(9, 9, &["new"]));
+    assert_eq!(s.addresses(), ["home", "new"]);
+}
+
+#[test]
+fn a_source_that_has_been_silent_for_long_does_not_hold_up_the_search_for_others() {
+    let mut s = Scenario::carried();
+    s.silence("home");
+    let mut tries = 0;
+    for _ in 0..100 {
+        while s.addresses().contains(&"ingress") {
+            tries += 1;
+            s.end("ingress", not_here());
+        }
+        s.pass(100 * MS);
+    }
+    assert!((9..=11).contains(&tries), "one a second, not {tries}");
+}

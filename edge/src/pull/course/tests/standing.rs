@@ -23,13 +23,13 @@ fn a_pull_begins_with_one_lookup_and_one_path() {
 #[test]
 fn what_nobody_has_is_missing_and_looked_for_each_second() {
     for (name, located) in [
-        ("nowhere", Located::Nowhere),
+        ("nowhere", nowhere()),
         ("guessed", guessed(&["a"])),
         ("found", at(1, 1, &["a"])),
     ] {
         let mut s = Scenario::new();
         s.located(located.clone());
-        if located != Located::Nowhere {
+        if located != nowhere() {
             assert_eq!(s.course.standing(), Standing::Seeking, "{name}");
             s.end("a", not_here());
         }
@@ -37,7 +37,7 @@ fn what_nobody_has_is_missing_and_looked_for_each_second() {
         let before = s.locates;
         for _ in 0..5 {
             s.pass(Duration::from_secs(1));
-            s.located(Located::Nowhere);
+            s.located(nowhere());
         }
         assert!(
             (4..=6).contains(&(s.locates - before)),
@@ -79,7 +79,7 @@ fn viewers_are_kept_while_the_publisher_is_away() {
 fn after_the_grace_the_stream_ends() {
     let mut s = Scenario::carried();
     s.end("home", Ending::PublisherLeft);
-    s.located(Located::Nowhere);
+    s.located(nowhere());
     s.pass(29 * 1_000 * MS);
     assert!(!s.finished);
     s.pass(1_001 * MS);
