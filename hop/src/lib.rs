@@ -31,7 +31,7 @@ pub use metrics::HopMetrics;
 pub use pull::{Heard, Pull, PullError, PullLimits, connect, connect_by};
 pub use receiver::{Event, Fault, ReceiveError, Receiver};
 pub use refusal::{Elsewhere, Refusal};
-pub use request::{INTERNAL_PATH, PullRequest, RequestError, StartAt};
+pub use request::{INTERNAL_PATH, Known, PullRequest, RequestError, StartAt};
 pub use sender::{Batch, Sender, TooSlow};
 pub use serve::{Found, PullBody, ServeSettings, refuse, serve_pull, tune};
 pub use start::{Begin, Start, decide};

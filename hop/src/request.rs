@@ -10,6 +10,18 @@ pub const INTERNAL_PATH: &str = "/internal/v1/";
 /// The request header that counts the roles which a pull passes.
 const HOPS: &str = "headwater-hops";
 
+/// The request header with the highest term that a receiver has heard of: `EPOCH.TERM`.
+const KNOWN: &str = "headwater-known";
+
+/// A term, and the session whose home has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// The session.
+    pub epoch: u64,
+    /// Its home's term.
+    pub term: u64,
+}
+
 /// From which tag on a receiver wants a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StartAt {
@@ -35,6 +47,9 @@ pub struct PullRequest {
     pub start: StartAt,
     /// The number of this hop: 1 for a pull for one's own viewers, one more than the highest asked by others.
     pub hops: u32,
+    /// The highest term that the receiver has heard of: it takes nothing of a lower one. A newer session that does not
+    /// know of it raises its own.
+    pub known: Option<Known>,
 }
 
 /// Why a request is not a pull; it is answered with 400, 404 or 405.
@@ -117,7 +132,21 @@ impl PullRequest {
                 .and_then(|text| text.parse().ok())
                 .ok_or(RequestError::Number { parameter: HOPS })?,
         };
-        Ok(PullRequest { key, start, hops })
+        let known = headers.get(KNOWN).map(|value| {
+            value
+                .to_str()
+                .ok()
+                .and_then(|text| text.split_once('.'))
+                .and_then(|(epoch, term)| Some((epoch.parse().ok()?, term.parse().ok()?)))
+                .map(|(epoch, term)| Known { epoch, term })
+                .ok_or(RequestError::Number { parameter: KNOWN })
+        });
+        Ok(PullRequest {
+            key,
+            start,
+            hops,
+            known: known.transpose()?,
+        })
     }
 
     /// The request's target: path and query.
@@ -137,11 +166,15 @@ impl PullRequest {
     /// # Errors
     /// If `host` cannot stand in a header.
     pub fn to_http<B>(&self, host: &str, body: B) -> Result<Request<B>, http::Error> {
-        Request::builder()
+        let mut request = Request::builder()
             .method(Method::GET)
             .uri(self.target())
             .header(http::header::HOST, host)
-            .header(HOPS, HeaderValue::from(self.hops))
+            .header(HOPS, HeaderValue::from(self.hops));
+        if let Some(Known { epoch, term }) = self.known {
+            request = request.header(KNOWN, format!("{epoch}.{term}"));
+        }
+        request
             // The body goes on as long as the answer.
             .header(TRANSFER_ENCODING, HeaderValue::from_static("chunked"))
             .body(body)
@@ -199,6 +232,7 @@ mod tests {
                 key: key.clone(),
                 start,
                 hops: count,
+                known: None,
             };
             assert_eq!(read(target, hops), Ok(expected), "{target}");
         }
@@ -236,6 +270,19 @@ mod tests {
             let error = read(target, hops).expect_err(target);
             assert_eq!(error.reason(), reason, "{target}: {error}");
         }
+        for known in [
+            "",
+            "1",
+            "1.",
+            ".1",
+            "1.2.3",
+            "1.-2",
+            "18446744073709551616.1",
+        ] {
+            let request = Request::get("/internal/v1/default/live/room").header(KNOWN, known);
+            let error = PullRequest::from_http(&request.body(()).unwrap()).expect_err(known);
+            assert_eq!(error.reason(), "number", "{known}");
+        }
         let post = Request::post("/internal/v1/default/live/room")
             .body(())
             .unwrap();
@@ -246,6 +293,7 @@ mod tests {
         #[test]
         fn a_request_is_read_as_it_was_written(
             name in "[^/\\p{Cc}]{1,40}", epoch: u64, sequence: u64, way in 0..3, hops: u32,
+            known: Option<(u64, u64)>,
         ) {
             let Ok(key) = StreamKey::new("default", "live/instance", &name) else { return Ok(()) };
             let start = match way {
@@ -253,7 +301,8 @@ mod tests {
                 1 => StartAt::Oldest,
                 _ => StartAt::After { epoch, sequence },
             };
-            let request = PullRequest { key, start, hops };
+            let known = known.map(|(epoch, term)| Known { epoch, term });
+            let request = PullRequest { key, start, hops, known };
             let http = request.to_http("origin-0:7000", ()).unwrap();
             prop_assert_eq!(PullRequest::from_http(&http), Ok(request));
         }

@@ -117,6 +117,9 @@ impl Internal {
         let answer = match PullRequest::from_http(&request) {
             Ok(pull) => {
                 let session = self.shared.sessions.newest(&pull.key);
+                if let (Some(session), Some(known)) = (&session, pull.known) {
+                    session.known(known.epoch, known.term);
+                }
                 let settings = ServeSettings {
                     moved: session.map(|session| session.successor()),
                     ..self.pulls.clone()

@@ -210,6 +210,7 @@ impl Carrying {
                 key: self.pull.key().clone(),
                 start: resume(&self.pull.stream),
                 hops: self.pull.hops.load(Ordering::Relaxed),
+                known: self.course.known(),
             },
             limits: upstream.limits,
             dialer: upstream.dialer.clone(),

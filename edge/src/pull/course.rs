@@ -14,6 +14,8 @@ mod words;
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use headwater_hop::Known;
+
 use beside::Beside;
 use candidate::Candidates;
 use paths::{GATHER, Paths, SLOW, State};
@@ -32,6 +34,8 @@ pub(crate) struct Course {
     paths: Paths,
     /// The highest term heard.
     term: u64,
+    /// The session that it is of, if that was said.
+    term_of: Option<u64>,
     /// The newest session that was pulled.
     epoch: u64,
     /// The session whose publisher has left.
@@ -60,6 +64,7 @@ impl Course {
             guessed: false,
             paths: Paths::default(),
             term: 0,
+            term_of: None,
             epoch: 0,
             left: None,
             delivered: false,
@@ -106,6 +111,13 @@ impl Course {
         self.term
     }
 
+    /// The highest term heard and the session that it is of, if that is known: what sources are told.
+    pub(crate) fn known(&self) -> Option<Known> {
+        let epoch = self.term_of?;
+        let term = self.term;
+        Some(Known { epoch, term })
+    }
+
     /// The address of the source that delivers.
     pub(crate) fn upstream(&self) -> Option<&str> {
         self.paths.first().map(|p| p.address.as_str())
@@ -140,6 +152,7 @@ impl Course {
                 if term >= self.term {
                     let news = term > self.term || self.left.is_some_and(|left| epoch > left);
                     self.term = term;
+                    self.term_of = Some(epoch);
                     self.guessed = false;
                     self.candidates.replace(addresses);
                     if news {
@@ -227,6 +240,7 @@ impl Course {
     pub(crate) fn term_heard(&mut self, term: u64, now: Duration) {
         if term > self.term {
             self.term = term;
+            self.term_of = None;
             self.urgent = true;
         }
         self.steer(now);
@@ -361,7 +375,10 @@ impl Course {
         self.drop_all(|p| p.state == State::Answered && p.id != best);
         if let Some(path) = self.paths.get(best) {
             path.enter(State::Feeding, now);
-            self.term = self.term.max(path.term);
+            if path.term >= self.term {
+                self.term = path.term;
+                self.term_of = Some(path.epoch);
+            }
             self.epoch = self.epoch.max(path.epoch);
             self.actions.push_back(Action::Feed { path: best });
         }

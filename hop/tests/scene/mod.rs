@@ -56,6 +56,7 @@ pub(crate) fn ask(start: StartAt) -> PullRequest {
         key: key(),
         start,
         hops: 1,
+        known: None,
     }
 }
 

@@ -130,6 +130,7 @@ async fn attempt(shared: &Shared, key: &StreamKey, home: &Home) -> Attempt {
         key: key.clone(),
         start: resume(&stream, home.epoch),
         hops: 1,
+        known: None,
     };
     let limits = PullLimits::default();
     let mut pull = match connect_by(

@@ -33,6 +33,7 @@ pub(super) async fn keep(shared: Arc<Shared>, session: Arc<Session>, stream: Arc
     let mut follow = shared.locator.follow(&session.publisher.key);
     let mut members = shared.locator.members();
     let mut wanted = session.wanted();
+    let mut older = session.older();
     let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + ASK_EVERY, ASK_EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut keeper = Keeper {
@@ -51,6 +52,10 @@ pub(super) async fn keep(shared: Arc<Shared>, session: Arc<Session>, stream: Arc
             Ok(()) = wanted.changed() => {
                 let home = wanted.borrow_and_update().clone();
                 keeper.rehome(home).await;
+            }
+            Ok(()) = older.changed() => {
+                let term = *older.borrow_and_update();
+                keeper.older(term).await;
             }
             _ = members.changed() => keeper.look().await,
             _ = ticks.tick() => keeper.ask().await,
@@ -90,6 +95,14 @@ impl Keeper {
             Rival::Weaker => {}
             Rival::Successor => self.fenced(sources.term),
             Rival::Outbid => self.outbid(placed.home, sources.term).await,
+        }
+    }
+
+    /// A reader has heard of `term` of an older session.
+    async fn older(&mut self, term: u64) {
+        let placed = self.session.placed();
+        if term > placed.term {
+            self.outbid(placed.home, term).await;
         }
     }
 

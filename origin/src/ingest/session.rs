@@ -14,6 +14,8 @@ pub(crate) struct Session {
     pub(crate) publisher: Arc<Publisher>,
     pub(crate) epoch: u64,
     wanted: watch::Sender<Option<Endpoint>>,
+    /// The highest term of an older session that a reader has heard of.
+    older: watch::Sender<u64>,
     /// Where readers here are to go on.
     successor: watch::Sender<Option<String>>,
     placed: Mutex<Placed>,
@@ -32,6 +34,7 @@ impl Session {
             publisher,
             epoch,
             wanted: watch::Sender::new(None),
+            older: watch::Sender::new(0),
             successor: watch::Sender::new(None),
             placed: Mutex::new(placed),
         }
@@ -65,5 +68,19 @@ impl Session {
     /// The home that was asked for last.
     pub(super) fn wanted(&self) -> watch::Receiver<Option<Endpoint>> {
         self.wanted.subscribe()
+    }
+
+    /// A reader has heard of `term`, the one of session `epoch`. If that is an older one, it has never heard of this
+    /// session, nor has this one's home of it; the reader can take nothing from here until the term is raised.
+    pub(crate) fn known(&self, epoch: u64, term: u64) {
+        if epoch < self.epoch && term > self.placed().term {
+            self.older
+                .send_if_modified(|highest| std::mem::replace(highest, term.max(*highest)) < term);
+        }
+    }
+
+    /// The terms of older sessions above which this one's is to be.
+    pub(super) fn older(&self) -> watch::Receiver<u64> {
+        self.older.subscribe()
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use headwater_hop::{
-    EndReason, Event, Heard, HopMetrics, Pull, PullLimits, PullRequest, StartAt, connect,
+    EndReason, Event, Heard, HopMetrics, Known, Pull, PullLimits, PullRequest, StartAt, connect,
 };
 use headwater_media::{Tag, TagKind};
 
@@ -17,11 +17,17 @@ pub(crate) struct Puller {
 impl Puller {
     /// Pulls from the oldest tag; tries again until the stream is there.
     pub(crate) async fn oldest(address: &str, key: &str) -> Puller {
+        Puller::knowing(address, key, None).await
+    }
+
+    /// The same, by one who has heard of a term.
+    pub(crate) async fn knowing(address: &str, key: &str, known: Option<Known>) -> Puller {
         let metrics = HopMetrics::register(&prometheus::Registry::new()).unwrap();
         let request = PullRequest {
             key: key.parse().unwrap(),
             start: StartAt::Oldest,
             hops: 1,
+            known,
         };
         let there = async {
             loop {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use headwater_admission::{Admission, AdmissionConfig};
+use headwater_hop::Known;
 use headwater_location::{LocationConfig, Locator, Role, StaticMember};
 use headwater_origin::{Origin, OriginConfig, OriginDeps, Ports, StreamFacts};
 use headwater_process::admin::Admin;
@@ -138,6 +139,11 @@ impl Scene {
         let mut encoder = Encoder::connect(from, self.rtmp(index), "live", name).await;
         encoder.started().await?;
         Ok(encoder)
+    }
+
+    pub(crate) async fn pull_knowing(&self, index: usize, name: &str, known: Known) -> Puller {
+        let address = self.internal(index).to_string();
+        Puller::knowing(&address, &format!("default/live/{name}"), Some(known)).await
     }
 
     pub(crate) async fn pull(&self, index: usize, name: &str) -> Puller {

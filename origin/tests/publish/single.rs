@@ -4,7 +4,7 @@ use std::process::{Child, Command};
 use std::time::Duration;
 
 use bytes::Bytes;
-use headwater_hop::EndReason;
+use headwater_hop::{EndReason, Known};
 use headwater_media::{Dts, TagKind};
 use headwater_process::clock;
 use headwater_process::drain::Phase;
@@ -61,6 +61,33 @@ async fn what_is_pushed_is_what_is_pulled() {
         )
         .await;
     scene.shows(0, "headwater_origin_homes 0").await;
+}
+
+#[tokio::test]
+async fn a_session_raises_its_term_above_that_of_an_older_one_which_a_reader_knows() {
+    let scene = Scene::one().await;
+    let mut encoder = scene.publish(0, "room").await;
+    encoder.headers().await;
+    let facts = scene.until(0, "room", |facts| facts.ring_tags == 3).await;
+    let newer = Known {
+        epoch: facts.epoch + 1,
+        term: 1 << 62,
+    };
+    drop(scene.pull_knowing(0, "room", newer).await);
+    let older = Known {
+        epoch: facts.epoch - 1,
+        term: facts.term + (1 << 40),
+    };
+    drop(scene.pull_knowing(0, "room", older).await);
+    let facts = scene
+        .until(0, "room", |facts| facts.term > older.term)
+        .await;
+    assert!(facts.term < newer.term, "not above a newer session");
+    assert_eq!(
+        (facts.role, facts.home.as_deref()),
+        ("ingress+home", Some("origin-0"))
+    );
+    assert!(encoder.frames(10).await, "the publisher goes on");
 }
 
 #[tokio::test]

@@ -5,14 +5,17 @@ use http::Request;
 
 use crate::input::lines;
 
-/// Lines: method, target, the `headwater-hops` header.
+/// Lines: method, target, the headers `headwater-hops` and `headwater-known`.
 pub(crate) fn run(bytes: &[u8]) {
-    let Some([method, target, hops]) = lines(bytes) else {
+    let Some([method, target, hops, known]) = lines(bytes) else {
         return;
     };
     let mut request = Request::builder().method(method).uri(target);
     if !hops.is_empty() {
         request = request.header("headwater-hops", hops);
+    }
+    if !known.is_empty() {
+        request = request.header("headwater-known", known);
     }
     // What is no HTTP never gets here.
     let Ok(request) = request.body(()) else {
@@ -47,14 +50,15 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
             key,
             start,
             hops: 3,
+            known: None,
         };
-        format!("GET\n{}\n{}", request.target(), request.hops).into_bytes()
+        format!("GET\n{}\n{}\n7.9", request.target(), request.hops).into_bytes()
     })
     .collect();
     seeds.extend([
-        b"POST\n/internal/v1/a/b/c\n1".to_vec(),
-        b"GET\n/internal/v1/a/b/%2e%2E?epoch=1&after=x\n-1".to_vec(),
-        b"GET\nhttp://h/internal/v1/a/b/c?from=oldest#f\n".to_vec(),
+        b"POST\n/internal/v1/a/b/c\n1\n".to_vec(),
+        b"GET\n/internal/v1/a/b/%2e%2E?epoch=1&after=x\n-1\n.".to_vec(),
+        b"GET\nhttp://h/internal/v1/a/b/c?from=oldest#f\n\n1.2.3".to_vec(),
     ]);
     seeds
 }

@@ -269,3 +269,18 @@ fn a_source_that_has_been_silent_for_long_does_not_hold_up_the_search_for_others
     }
     assert!((9..=11).contains(&tries), "one a second, not {tries}");
 }
+
+#[test]
+fn sources_are_told_the_highest_term_where_it_is_known_of_which_session_it_is() {
+    let mut s = Scenario::new();
+    let known = |epoch, term| Some(Known { epoch, term });
+    assert_eq!(s.course.known(), None);
+    s.located(at(5, 4, &["home"]));
+    assert_eq!(s.course.known(), known(4, 5));
+    s.deliver("home", 6, 4);
+    assert_eq!(s.course.known(), known(4, 6));
+    s.course.term_heard(8, s.now);
+    assert_eq!(s.course.known(), None, "of whom is not said");
+    s.located(at(8, 7, &["home"]));
+    assert_eq!(s.course.known(), known(7, 8));
+}
