@@ -18,6 +18,7 @@ pub(super) struct ProcessMetrics {
     open_fds: IntGauge,
     max_fds: IntGauge,
     threads: IntGauge,
+    tasks: IntGauge,
     cpu_seconds: prometheus::Counter,
     start_seconds: Gauge,
     build: IntGaugeVec,
@@ -57,6 +58,10 @@ impl ProcessMetrics {
                 "Files and sockets that may be open at once.",
             )?,
             threads: IntGauge::new("process_threads", "Threads of the process.")?,
+            tasks: IntGauge::new(
+                "headwater_process_tasks",
+                "Tasks of the main runtime that have not ended: some for each connection and stream.",
+            )?,
             cpu_seconds: prometheus::Counter::new(
                 "process_cpu_seconds_total",
                 "CPU time spent, user and system, in seconds.",
@@ -75,6 +80,10 @@ impl ProcessMetrics {
             if let Some(threads) = field("Threads:") {
                 self.threads.set(threads);
             }
+        }
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let tasks = runtime.metrics().num_alive_tasks();
+            self.tasks.set(i64::try_from(tasks).unwrap_or(i64::MAX));
         }
         if let Ok(entries) = fs::read_dir("/proc/self/fd") {
             // Without the one that reads the directory.
@@ -96,12 +105,13 @@ impl ProcessMetrics {
         }
     }
 
-    fn parts(&self) -> [&dyn Collector; 7] {
+    fn parts(&self) -> [&dyn Collector; 8] {
         [
             &self.resident_bytes,
             &self.open_fds,
             &self.max_fds,
             &self.threads,
+            &self.tasks,
             &self.cpu_seconds,
             &self.start_seconds,
             &self.build,
