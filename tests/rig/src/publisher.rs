@@ -23,6 +23,7 @@ pub struct Target {
     stream: String,
     kind: PublishingType,
     patience: Option<Duration>,
+    unrecorded: bool,
 }
 
 impl Target {
@@ -34,6 +35,7 @@ impl Target {
             stream: stream.to_owned(),
             kind: PublishingType::Live,
             patience: None,
+            unrecorded: false,
         }
     }
 
@@ -41,6 +43,13 @@ impl Target {
     #[must_use]
     pub fn given_up_after(mut self, patience: Duration) -> Target {
         self.patience = Some(patience);
+        self
+    }
+
+    /// The same, without a record of what was sent: for those who publish for very long.
+    #[must_use]
+    pub fn unrecorded(mut self) -> Target {
+        self.unrecorded = true;
         self
     }
 
@@ -76,6 +85,7 @@ impl Target {
             stream: query.map_or_else(|| stream.to_owned(), |query| format!("{stream}?{query}")),
             kind: PublishingType::Live,
             patience: None,
+            unrecorded: false,
         })
     }
 }
@@ -297,9 +307,11 @@ async fn publish(
             let stamp = headwater_media::Dts(tag.dts.0 + control.borrow().clock_ms);
             session.send(tag.kind, stamp.wire_ms(), &tag.payload)?;
             write(&mut socket, &mut session).await?;
-            let at_us = u64::try_from(epoch.elapsed().as_micros()).unwrap_or(u64::MAX);
-            let record = Record::of(tag.kind, stamp.wire_ms(), &tag.payload, at_us);
-            progress.send_modify(|it| it.sent.push(record));
+            if !target.unrecorded {
+                let at_us = u64::try_from(epoch.elapsed().as_micros()).unwrap_or(u64::MAX);
+                let record = Record::of(tag.kind, stamp.wire_ms(), &tag.payload, at_us);
+                progress.send_modify(|it| it.sent.push(record));
+            }
         }
         write(&mut socket, &mut session).await?;
         if started.is_some() && tags.peek().is_none() {

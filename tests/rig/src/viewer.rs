@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail, ensure};
 use bytes::Bytes;
-use headwater_media::flv::Reader;
+use headwater_media::flv::{Reader, WireTag};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -38,9 +38,14 @@ impl Viewer {
         let (sender, seen) = watch::channel(Seen::default());
         let url = url.to_owned();
         let task = tokio::spawn(async move {
-            let end = play(&url, epoch, &sender)
-                .await
-                .map_err(|error| format!("{error:#}"));
+            let take = |tags: Vec<WireTag>| {
+                let at_us = u64::try_from(epoch.elapsed().as_micros()).unwrap_or(u64::MAX);
+                let records = tags
+                    .iter()
+                    .map(|tag| Record::of(tag.kind, tag.wire_ms, &tag.payload, at_us));
+                sender.send_modify(|seen| seen.tags.extend(records));
+            };
+            let end = play(&url, take).await.map_err(|error| format!("{error:#}"));
             sender.send_modify(|seen| seen.end = Some(end));
         });
         Viewer { seen, task }
@@ -102,7 +107,11 @@ impl Drop for Viewer {
     }
 }
 
-async fn play(url: &str, epoch: Instant, seen: &watch::Sender<Seen>) -> anyhow::Result<()> {
+/// Plays `url` until the stream's clean end; `take` gets the tags as they come.
+///
+/// # Errors
+/// If there is no such stream, the connection breaks, or what comes is not FLV.
+pub async fn play(url: &str, mut take: impl FnMut(Vec<WireTag>)) -> anyhow::Result<()> {
     let rest = url
         .strip_prefix("http://")
         .context("only http:// is played")?;
@@ -142,15 +151,14 @@ async fn play(url: &str, epoch: Instant, seen: &watch::Sender<Seen>) -> anyhow::
     input.drain(..head_end);
     let mut flv = Reader::new(PAYLOAD_MAX_BYTES);
     loop {
-        let at_us = u64::try_from(epoch.elapsed().as_micros()).unwrap_or(u64::MAX);
         body.take(&mut input, |piece| flv.feed(piece))?;
         let mut tags = Vec::new();
         while let Some(tag) = flv.next_tag()? {
             ensure!(tag.stream_id == 0, "a tag that is not for players");
-            tags.push(Record::of(tag.kind, tag.wire_ms, &tag.payload, at_us));
+            tags.push(tag);
         }
         if !tags.is_empty() {
-            seen.send_modify(|seen| seen.tags.append(&mut tags));
+            take(tags);
         }
         if body.ended {
             return Ok(flv.finish()?);
