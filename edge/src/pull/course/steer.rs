@@ -1,0 +1,127 @@
+//! What is due, whatever it was that happened.
+
+use std::time::Duration;
+
+use super::paths::{GATHER, Path, State};
+use super::{Action, Course, LOCATE_EVERY, LOCATE_URGENT};
+
+impl Course {
+    pub(super) fn locate_due(&self) -> Duration {
+        let gap = if self.urgent {
+            LOCATE_URGENT
+        } else {
+            LOCATE_EVERY
+        };
+        self.located.map_or(Duration::ZERO, |at| at + gap)
+    }
+
+    /// Whether a source delivers that is not suspect.
+    pub(crate) fn carrying(&self) -> bool {
+        self.paths.any_in(State::Delivering)
+    }
+
+    pub(super) fn drop_all(&mut self, loses: impl Fn(&Path) -> bool) {
+        for path in self.paths.take_all(loses) {
+            self.actions.push_back(Action::Drop { path });
+        }
+    }
+
+    /// Does it.
+    pub(super) fn steer(&mut self, now: Duration) {
+        if self.over {
+            return;
+        }
+        let carrying = self.carrying();
+        // The grace begins when the silence is noticed, for nothing need have happened for long before: a process that was
+        // stopped itself hears the silence first, and what came meanwhile behind it.
+        if std::mem::replace(&mut self.carried, carrying) || carrying {
+            self.quiet_since = now;
+        }
+        let unwanted = self
+            .unwanted_since
+            .is_some_and(|since| !self.delivered || now >= since + self.times.linger);
+        let forsaken = self.delivered && now >= self.quiet_since + self.times.grace;
+        if unwanted || forsaken {
+            self.finish();
+            return;
+        }
+        self.choose(now);
+        self.seek(now);
+        let quiet = !carrying || self.urgent;
+        if quiet && !self.locating && now >= self.locate_due() {
+            self.locating = true;
+            self.actions.push_back(Action::Locate);
+        }
+        let tried = self.located.is_some() && self.candidates.all_tried();
+        if !self.delivered && tried && self.paths.is_empty() {
+            self.missing = true;
+        }
+    }
+
+    fn finish(&mut self) {
+        self.over = true;
+        self.drop_all(|_| true);
+        self.actions.push_back(Action::Finish);
+    }
+
+    /// Lets the best of the answered paths feed the stream, once there is no better one to be expected.
+    fn choose(&mut self, now: Duration) {
+        let Some((best, first)) = self.paths.best_answered() else {
+            return;
+        };
+        if self.guessed && self.paths.any_in(State::Asking) && now < first + GATHER {
+            return;
+        }
+        self.drop_all(|p| p.state == State::Answered && p.id != best);
+        if let Some(path) = self.paths.get(best) {
+            path.enter(State::Feeding, now);
+            if path.term >= self.term {
+                self.term = path.term;
+                self.term_of = Some(path.epoch);
+            }
+            self.epoch = self.epoch.max(path.epoch);
+            self.actions.push_back(Action::Feed { path: best });
+        }
+    }
+
+    /// Opens paths where one is needed.
+    fn seek(&mut self, now: Duration) {
+        if self.guessed && self.paths.is_empty() {
+            while !self.paths.is_full()
+                && let Some(address) = self.candidates.pick(now, |a| self.paths.asks(a))
+            {
+                self.open(address, now);
+            }
+            return;
+        }
+        // The home is another one now, under a higher term than the one that delivers.
+        let deposed = self.paths.any(|p| {
+            p.state == State::Delivering
+                && p.term < self.term
+                && !self.candidates.contains(&p.address)
+        });
+        let slow = self.paths.any(|p| p.slow && p.state == State::Delivering);
+        let served = self.carrying() && !deposed && !slow;
+        if served || self.paths.is_pending(now) || self.paths.is_full() {
+            return;
+        }
+        let comes_back = slow || self.paths.any(|p| p.may_come_back(now));
+        if comes_back && now < self.beside.after() {
+            return;
+        }
+        let other = self.candidates.pick(now, |a| self.paths.asks(a));
+        let picked = other.or_else(|| self.candidates.pick(now, |a| self.paths.asks_enough(a)));
+        if let Some(address) = picked {
+            if comes_back {
+                self.beside.opened(now);
+                self.paths.asked_beside();
+            }
+            self.open(address, now);
+        }
+    }
+
+    pub(super) fn open(&mut self, address: String, now: Duration) {
+        let path = self.paths.add(address.clone(), now);
+        self.actions.push_back(Action::Open { path, address });
+    }
+}
