@@ -3,7 +3,6 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use headwater_admission::Admission;
 use headwater_delivery::{Cadence, FanoutSettings, Releases, Schedule, WriterThreads};
@@ -21,6 +20,7 @@ use crate::config::{ConfigError, EdgeConfig};
 use crate::metrics::{AllMetrics, RegisterError};
 use crate::play::{self, Cors, House};
 use crate::pull::{Finder, Pulls, Upstream};
+use crate::seats::Seats;
 use crate::{facts, shield};
 
 /// What a connection over a limit hears on the HTTP port.
@@ -223,7 +223,7 @@ impl Edge {
             admission,
             metrics: metrics.edge,
             drain: drain.clone(),
-            viewers: AtomicUsize::new(0),
+            viewers: Seats::new(),
             config,
         });
         let acceptor = open(http, limits, accept.port("http"))
@@ -311,7 +311,7 @@ where
 /// clean end.
 async fn end(house: Arc<House>) {
     let deadline = house.drain.draining().await;
-    let viewers = house.viewers.load(Ordering::Relaxed);
+    let viewers = house.viewers.taken();
     let schedule = Schedule::new(viewers, clock::now(), deadline);
     house.fanout.releases.begin(schedule);
     house.drain.ended().await;

@@ -15,9 +15,17 @@ mod facts;
 #[doc(hidden)]
 pub mod fuzzing;
 mod metrics;
+#[cfg(test)]
+mod model;
 mod play;
 mod pull;
+mod seats;
 mod shield;
+
+/// What [`seats`] counts with.
+mod sync {
+    pub(crate) use std::sync::atomic::{AtomicUsize, Ordering};
+}
 
 pub use config::{ConfigError, DefaultMode, EdgeConfig, LimitsConfig, PullConfig, SocketConfig};
 pub use edge::{Addresses, Edge, EdgeDeps, Ports, StartError};

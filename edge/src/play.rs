@@ -6,7 +6,6 @@ pub(crate) mod http;
 pub(crate) mod rtmp;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use headwater_admission::Admission;
@@ -18,6 +17,7 @@ use headwater_process::net::{Line, SocketOptions};
 use crate::config::EdgeConfig;
 use crate::metrics::EdgeMetrics;
 use crate::pull::Pulls;
+use crate::seats::Seats;
 
 pub(crate) use http::Cors;
 
@@ -32,20 +32,16 @@ pub(crate) struct House {
     pub(crate) admission: Admission,
     pub(crate) metrics: Arc<EdgeMetrics>,
     pub(crate) drain: Drain,
-    pub(crate) viewers: AtomicUsize,
+    pub(crate) viewers: Seats,
 }
 
 impl House {
     fn take_place(&self) -> bool {
-        let max = self.config.limits.viewers;
-        let more = |count: usize| (count < max).then(|| count.saturating_add(1));
-        self.viewers
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
-            .is_ok()
+        self.viewers.take_below(self.config.limits.viewers)
     }
 
     fn give_place(&self) {
-        self.viewers.fetch_sub(1, Ordering::Relaxed);
+        self.viewers.leave();
     }
 
     /// Prepares the connection of a viewer for media.

@@ -10,7 +10,7 @@ mod table;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use headwater_delivery::{Fanout, FanoutSettings};
@@ -25,6 +25,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::config::PullConfig;
 use crate::metrics::EdgeMetrics;
+use crate::seats::Seats;
 
 pub(crate) use course::{Ending as PathEnding, Standing};
 pub use finder::{Finder, Finding, Moves};
@@ -90,8 +91,8 @@ pub(crate) struct Pull {
     stream: Arc<Stream>,
     fanout: Mutex<Option<Fanout>>,
     standing: watch::Sender<Standing>,
-    interest: AtomicUsize,
-    viewers: AtomicUsize,
+    interest: Seats,
+    viewers: Seats,
     changed: Notify,
     /// One more than the most roles that a request for it has passed.
     hops: AtomicU32,
@@ -113,8 +114,8 @@ impl Pull {
             stream,
             fanout: Mutex::new(None),
             standing: watch::Sender::default(),
-            interest: AtomicUsize::new(0),
-            viewers: AtomicUsize::new(0),
+            interest: Seats::new(),
+            viewers: Seats::new(),
             changed: Notify::new(),
             hops: AtomicU32::new(1),
             upstream: Mutex::new(None),
@@ -145,19 +146,16 @@ impl Pull {
 
     /// Viewers, without those who wait and without other edges.
     pub(crate) fn viewers(&self) -> usize {
-        self.viewers.load(Ordering::Relaxed)
+        self.viewers.taken()
     }
 
     /// Takes a viewer's place, unless there are `max` already.
     pub(crate) fn take_place(&self, max: usize) -> bool {
-        let more = |count: usize| (count < max).then(|| count.saturating_add(1));
-        self.viewers
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
-            .is_ok()
+        self.viewers.take_below(max)
     }
 
     pub(crate) fn give_place(&self) {
-        self.viewers.fetch_sub(1, Ordering::Relaxed);
+        self.viewers.leave();
     }
 
     /// The way into its fan-out, which begins with the first viewer.

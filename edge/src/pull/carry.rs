@@ -90,7 +90,7 @@ pub(super) async fn run(shared: Arc<Shared>, pull: Arc<Pull>) {
                 carrying.course.moved(finder::of_sources(&sources, hops), clock::now());
             }
             () = carrying.pull.changed.notified() => {
-                let wanted = carrying.pull.interest.load(Ordering::Acquire) > 0;
+                let wanted = carrying.pull.interest.taken() > 0;
                 carrying.course.wanted(wanted, clock::now());
             }
             () = sleep_until(clock::instant(due)) => {

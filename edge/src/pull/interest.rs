@@ -1,7 +1,6 @@
 //! Who wants a stream: it is pulled for as long as somebody does, and a little longer.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::Pull;
 
@@ -13,7 +12,7 @@ pub(crate) struct Interest {
 
 impl Interest {
     pub(super) fn new(pull: Arc<Pull>) -> Interest {
-        if pull.interest.fetch_add(1, Ordering::AcqRel) == 0 {
+        if pull.interest.take() {
             pull.changed.notify_one();
         }
         Interest { pull }
@@ -26,7 +25,7 @@ impl Interest {
 
 impl Drop for Interest {
     fn drop(&mut self) {
-        if self.pull.interest.fetch_sub(1, Ordering::AcqRel) == 1 {
+        if self.pull.interest.leave() {
             self.pull.changed.notify_one();
         }
     }
