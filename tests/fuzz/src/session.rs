@@ -30,8 +30,9 @@ const HEAP_MAX_BYTES: usize = LIMITS.max_buffered_bytes + LIMITS.max_output_byte
 /// Steps of one script. Answers to them fit the output's limit, however many come in one piece.
 const STEPS_MAX: usize = 96;
 const BYTES_MAX: usize = 96 << 10;
-/// What one read of a socket gives at most. Events are taken after each: they can have many times their bytes' size.
-const READ_BYTES: usize = 2 << 10;
+/// What is fed before the events are taken: they can have many times their bytes' size. An origin reads up to 64 KiB; so
+/// little lets the bound on memory be one that tells.
+const PIECE_BYTES: usize = 2 << 10;
 
 /// What happens at one point of the connection.
 enum Act {
@@ -51,8 +52,8 @@ fn acts(input: &mut Input<'_>) -> Vec<Act> {
             break;
         }
         let flush = |bytes: &mut Vec<u8>, acts: &mut Vec<Act>| {
-            let reads = bytes.chunks(READ_BYTES);
-            acts.extend(reads.map(|read| Act::Bytes(read.to_vec())));
+            let pieces = bytes.chunks(PIECE_BYTES);
+            acts.extend(pieces.map(|piece| Act::Bytes(piece.to_vec())));
             bytes.clear();
         };
         match Step::read(input) {
@@ -72,8 +73,8 @@ fn acts(input: &mut Input<'_>) -> Vec<Act> {
             }
         }
     }
-    let reads = bytes.chunks(READ_BYTES);
-    acts.extend(reads.map(|read| Act::Bytes(read.to_vec())));
+    let pieces = bytes.chunks(PIECE_BYTES);
+    acts.extend(pieces.map(|piece| Act::Bytes(piece.to_vec())));
     acts
 }
 
