@@ -10,7 +10,7 @@ mod table;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use headwater_delivery::{Fanout, FanoutSettings};
@@ -97,6 +97,8 @@ pub(crate) struct Pull {
     /// One more than the most roles that a request for it has passed.
     hops: AtomicU32,
     upstream: Mutex<Option<String>>,
+    /// Whether it comes from another edge.
+    shielded: AtomicBool,
     since: Duration,
 }
 
@@ -119,6 +121,7 @@ impl Pull {
             changed: Notify::new(),
             hops: AtomicU32::new(1),
             upstream: Mutex::new(None),
+            shielded: AtomicBool::new(false),
             since: clock::now(),
         }
     }
@@ -138,6 +141,11 @@ impl Pull {
     /// The address of the source.
     pub(crate) fn source(&self) -> Option<String> {
         self.upstream.lock().clone()
+    }
+
+    /// Whether it comes from another edge, the region's shield.
+    pub(crate) fn is_shielded(&self) -> bool {
+        self.shielded.load(Ordering::Relaxed)
     }
 
     pub(crate) fn since(&self) -> Duration {
@@ -283,7 +291,9 @@ impl Pulls {
     fn interest(&self, key: &StreamKey, hops: u32) -> Result<Interest, RegistryError> {
         let mut table = self.shared.table.lock();
         if let Some(pull) = table.get(key) {
-            pull.hops.fetch_max(hops, Ordering::Relaxed);
+            if pull.hops.fetch_max(hops, Ordering::Relaxed) < hops {
+                pull.changed.notify_one();
+            }
             return Ok(Interest::new(pull));
         }
         let stream = self.shared.upstream.registry.get_or_create(key)?;

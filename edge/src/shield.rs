@@ -82,6 +82,10 @@ impl Shield {
             return refuse(&Refusal::Loop, &self.settings.metrics);
         }
         match self.pulls.enter(&request.key, Duration::ZERO, hops).await {
+            // Until it comes from an origin: it might come from the one who asks.
+            Ok(interest) if interest.pull().is_shielded() => {
+                refuse(&Refusal::Loop, &self.settings.metrics)
+            }
             Ok(interest) => {
                 let found = Found::Here(Arc::clone(interest.pull().stream()));
                 let answer = serve_pull(found, &request, words, &self.settings).await;

@@ -81,6 +81,7 @@ async fn a_shield_that_is_killed_costs_the_viewers_behind_it_no_tag() {
             publisher,
             epoch,
             audience,
+            key,
             ..
         } = probe;
         drop(audience);
@@ -89,6 +90,9 @@ async fn a_shield_that_is_killed_costs_the_viewers_behind_it_no_tag() {
         let fault_us = u64::try_from(epoch.elapsed().as_micros()).unwrap();
         cluster.edges[shield].process.kill();
         audience.goes_on(75).await.unwrap();
+        // One of the two that are left pulls for the other.
+        one_pulls_for(&cluster, &key, 1).await;
+        audience.goes_on(25).await.unwrap();
         figures.merge(audience.figures(fault_us));
         assert_eq!(publisher.progress().end, None);
         mend(&mut cluster).await;
@@ -97,23 +101,42 @@ async fn a_shield_that_is_killed_costs_the_viewers_behind_it_no_tag() {
 }
 
 /// A stream that two edges pull from the third, and the number of that. An edge that has just been started again serves
-/// before it knows the others, and pulls past them then.
+/// before it knows the others, and pulls past them for a moment.
 async fn shielded(cluster: &headwater_rig::process::Cluster, edges: &[&str]) -> (Stage, usize) {
-    for _ in 0..10 {
-        // Whom the others pull from shows only once they do.
-        let probe = Stage::set_on(cluster, Ingress::Apart, edges).await;
-        if let Some(shield) = shield_of(cluster, &probe.key).await {
-            return (probe, shield);
-        }
-    }
-    panic!("no edge pulls for the others");
+    let probe = Stage::set_on(cluster, Ingress::Apart, edges).await;
+    let shield = one_pulls_for(cluster, &probe.key, 2).await;
+    (probe, shield)
 }
 
-/// The edge that both other edges pull `key` from.
-async fn shield_of(cluster: &headwater_rig::process::Cluster, key: &str) -> Option<usize> {
+/// The edge that `others` edges pull `key` from, once there is one.
+async fn one_pulls_for(
+    cluster: &headwater_rig::process::Cluster,
+    key: &str,
+    others: usize,
+) -> usize {
+    let until = Instant::now() + Duration::from_secs(10);
+    loop {
+        let upstreams = upstreams(cluster, key).await;
+        let pulled_by = |internal: &str| upstreams.iter().filter(|up| *up == internal).count();
+        let shield = cluster
+            .edges
+            .iter()
+            .position(|edge| pulled_by(&edge.internal) == others);
+        if let Some(shield) = shield {
+            return shield;
+        }
+        assert!(Instant::now() < until, "the edges pull from {upstreams:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Where each edge that runs pulls `key` from.
+async fn upstreams(cluster: &headwater_rig::process::Cluster, key: &str) -> Vec<String> {
     let mut upstreams = Vec::new();
     for edge in &cluster.edges {
-        let streams = edge.process.streams().await.unwrap();
+        let Ok(streams) = edge.process.streams().await else {
+            continue;
+        };
         let stream = streams["edge"]
             .as_array()
             .unwrap()
@@ -122,9 +145,5 @@ async fn shield_of(cluster: &headwater_rig::process::Cluster, key: &str) -> Opti
             .unwrap();
         upstreams.push(stream["upstream"].as_str().unwrap_or_default().to_owned());
     }
-    let is_shield = |internal: &str| upstreams.iter().filter(|up| *up == internal).count() == 2;
-    cluster
-        .edges
-        .iter()
-        .position(|edge| is_shield(&edge.internal))
+    upstreams
 }

@@ -92,6 +92,9 @@ pub(super) async fn run(shared: Arc<Shared>, pull: Arc<Pull>) {
             () = carrying.pull.changed.notified() => {
                 let wanted = carrying.pull.interest.taken() > 0;
                 carrying.course.wanted(wanted, clock::now());
+                if carrying.pull.hops.load(Ordering::Relaxed) > 1 {
+                    carrying.course.serves_edges(clock::now());
+                }
             }
             () = sleep_until(clock::instant(due)) => {
                 carrying.course.tick(clock::now());
@@ -151,6 +154,9 @@ impl Carrying {
             .pull
             .standing
             .send_if_modified(|shown| std::mem::replace(shown, standing) != standing);
+        self.pull
+            .shielded
+            .store(self.course.is_shielded(), Ordering::Relaxed);
         let upstream = self.course.upstream();
         let mut shown = self.pull.upstream.lock();
         if shown.as_deref() != upstream {

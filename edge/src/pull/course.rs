@@ -7,6 +7,7 @@
 mod beside;
 mod candidate;
 mod paths;
+mod shield;
 mod steer;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ use headwater_hop::Known;
 use beside::Beside;
 use candidate::Candidates;
 use paths::{Paths, SLOW, State};
+use shield::Shield;
 pub(crate) use words::{Action, Ending, Located, PathId, Standing, Times};
 
 /// Between two look-ups while nothing is pulled.
@@ -53,6 +55,7 @@ pub(crate) struct Course {
     located: Option<Duration>,
     urgent: bool,
     beside: Beside,
+    shield: Shield,
     actions: VecDeque<Action>,
 }
 
@@ -78,6 +81,7 @@ impl Course {
             located: None,
             urgent: true,
             beside: Beside::new(now),
+            shield: Shield::new(now),
             actions: VecDeque::new(),
         };
         course.steer(now);
@@ -124,6 +128,20 @@ impl Course {
         self.paths.first().map(|p| p.address.as_str())
     }
 
+    /// Whether the source that delivers was chosen as the region's shield.
+    pub(crate) fn is_shielded(&self) -> bool {
+        self.paths.first().is_some_and(|p| p.shield)
+    }
+
+    /// Other edges are served from here: this pull is from origins alone, or two edges would feed each other.
+    pub(crate) fn serves_edges(&mut self, now: Duration) {
+        if let Some(shield) = self.shield.address() {
+            self.candidates.remove(shield);
+        }
+        self.shield.is(None, now);
+        self.steer(now);
+    }
+
     /// Whether anybody wants the stream.
     pub(crate) fn wanted(&mut self, wanted: bool, now: Duration) {
         match (wanted, self.unwanted_since) {
@@ -149,8 +167,10 @@ impl Course {
                 term,
                 epoch,
                 addresses,
+                shield,
             } => {
                 if term >= self.term {
+                    self.shield.is(shield, now);
                     let news = term > self.term || self.left.is_some_and(|left| epoch > left);
                     self.term = term;
                     self.term_of = Some(epoch);
@@ -211,6 +231,7 @@ impl Course {
         let (address, term) = (found.address.clone(), found.term);
         self.delivered = true;
         self.left = None;
+        self.shield.served_by(&address, now);
         self.candidates.succeeded(&address);
         // The first that delivers wins, but for those of a higher term: to them it has only not let go yet.
         self.drop_all(|p| p.id != path && p.term <= term);
@@ -298,8 +319,9 @@ impl Course {
         let linger = self.unwanted_since.map(|since| since + self.times.linger);
         let grace = (!self.carrying()).then(|| self.quiet_since + self.times.grace);
         let locate = (!self.locating).then(|| self.locate_due());
+        let back = self.way_back().map(|_| self.shield.due());
         let paths = self.paths.dues(self.beside.after());
-        let times = [linger, grace, locate].into_iter().flatten();
+        let times = [linger, grace, locate, back].into_iter().flatten();
         times
             .chain(paths)
             .chain(self.candidates.wakes())

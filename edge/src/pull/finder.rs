@@ -94,9 +94,12 @@ pub(super) fn of_sources(sources: &Sources, hops: u32) -> course::Located {
     if addresses.is_empty() {
         return course::Located::Nowhere { lost: Vec::new() };
     }
+    let front = sources.sources.first();
+    let shield = front.filter(|it| hops <= 1 && it.role == Role::Edge);
     course::Located::At {
         term: sources.term,
         epoch: sources.epoch,
+        shield: shield.map(|it| it.address.clone()),
         addresses,
     }
 }

@@ -61,6 +61,14 @@ impl Candidates {
         self.0.truncate(CANDIDATES_MAX);
     }
 
+    pub(super) fn remove(&mut self, address: &str) {
+        self.0.retain(|c| c.address != address);
+    }
+
+    pub(super) fn first(&self) -> Option<&str> {
+        self.0.first().map(|c| c.address.as_str())
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -35,6 +35,8 @@ pub(super) struct Path {
     /// As its source answered; 0 before.
     pub(super) term: u64,
     pub(super) epoch: u64,
+    /// It was opened to the region's shield.
+    pub(super) shield: bool,
     /// It falls behind the stream, and no other source has been asked since.
     pub(super) slow: bool,
 }
@@ -67,7 +69,7 @@ impl Paths {
         self.open.len() >= PATHS_MAX
     }
 
-    pub(super) fn add(&mut self, address: String, now: Duration) -> PathId {
+    pub(super) fn add(&mut self, address: String, shield: bool, now: Duration) -> PathId {
         self.last = self.last.saturating_add(1);
         self.open.push(Path {
             id: self.last,
@@ -77,6 +79,7 @@ impl Paths {
             opened: now,
             term: 0,
             epoch: 0,
+            shield,
             slow: false,
         });
         self.last
@@ -112,10 +115,13 @@ impl Paths {
         self.any(|p| p.state == state)
     }
 
+    pub(super) fn delivering(&self) -> Option<&Path> {
+        self.open.iter().find(|p| p.state == State::Delivering)
+    }
+
     /// The one that delivers, else the oldest.
     pub(super) fn first(&self) -> Option<&Path> {
-        let delivering = self.open.iter().find(|p| p.state == State::Delivering);
-        delivering.or(self.open.first())
+        self.delivering().or(self.open.first())
     }
 
     /// Whether one of them may still turn out well.

@@ -102,7 +102,11 @@ impl Course {
         });
         let slow = self.paths.any(|p| p.slow && p.state == State::Delivering);
         let served = self.carrying() && !deposed && !slow;
-        if served || self.paths.is_pending(now) || self.paths.is_full() {
+        if self.paths.is_pending(now) || self.paths.is_full() {
+            return;
+        }
+        if served {
+            self.come_back(now);
             return;
         }
         let comes_back = slow || self.paths.any(|p| p.may_come_back(now));
@@ -120,8 +124,30 @@ impl Course {
         }
     }
 
+    /// The source that is to be had instead of the one that delivers: the region's shield, and for one that is the
+    /// shield by now, or serves other edges, a source that is none.
+    pub(super) fn way_back(&self) -> Option<&str> {
+        let serving = self.paths.delivering()?;
+        let to = match self.shield.address() {
+            Some(shield) => (serving.address != shield).then_some(shield),
+            None if serving.shield => self.candidates.first(),
+            None => None,
+        };
+        to.filter(|to| !self.paths.asks(to))
+    }
+
+    fn come_back(&mut self, now: Duration) {
+        if now >= self.shield.due()
+            && let Some(to) = self.way_back().map(str::to_owned)
+        {
+            self.shield.tried(now);
+            self.open(to, now);
+        }
+    }
+
     pub(super) fn open(&mut self, address: String, now: Duration) {
-        let path = self.paths.add(address.clone(), now);
+        let shield = self.shield.address() == Some(address.as_str());
+        let path = self.paths.add(address.clone(), shield, now);
         self.actions.push_back(Action::Open { path, address });
     }
 }

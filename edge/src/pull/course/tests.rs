@@ -1,4 +1,5 @@
 mod any_order;
+mod shield;
 mod sources;
 mod standing;
 
@@ -22,6 +23,7 @@ fn at(term: u64, epoch: u64, addresses: &[&str]) -> Located {
         term,
         epoch,
         addresses: addresses.iter().map(|a| (*a).to_owned()).collect(),
+        shield: None,
     }
 }
 

@@ -20,6 +20,8 @@ pub(crate) enum Located {
         term: u64,
         epoch: u64,
         addresses: Vec<String>,
+        /// The one of them that pulls for this edge's region.
+        shield: Option<String>,
     },
     /// Nobody knows; it would be at one of these.
     Guessed { addresses: Vec<String> },

@@ -7,7 +7,8 @@ use super::*;
 
 #[derive(Clone, Debug)]
 enum Step {
-    Located(u8, u8, Vec<u8>),
+    Located(u8, u8, Vec<u8>, bool),
+    ServesEdges,
     Guessed(Vec<u8>),
     Nowhere(Vec<u8>),
     Failed,
@@ -24,7 +25,9 @@ enum Step {
 fn steps() -> impl Strategy<Value = Step> {
     let addresses = || prop::collection::vec(0..5_u8, 0..4);
     prop_oneof![
-        (0..6_u8, 0..6_u8, addresses()).prop_map(|(t, e, a)| Step::Located(t, e, a)),
+        (0..6_u8, 0..6_u8, addresses(), any::<bool>())
+            .prop_map(|(t, e, a, s)| Step::Located(t, e, a, s)),
+        Just(Step::ServesEdges),
         addresses().prop_map(Step::Guessed),
         addresses().prop_map(Step::Nowhere),
         Just(Step::Failed),
@@ -50,8 +53,11 @@ proptest! {
             let path = |n: u8| s.open.get(usize::from(n)).map(|(id, _)| *id);
             let fed = s.fed.len();
             match step {
-                Step::Located(t, e, a) => {
-                    let located = Located::At { term: t.into(), epoch: e.into(), addresses: names(a) };
+                Step::ServesEdges => s.course.serves_edges(s.now),
+                Step::Located(t, e, a, shielded) => {
+                    let addresses = names(a);
+                    let shield = addresses.first().filter(|_| shielded).cloned();
+                    let located = Located::At { term: t.into(), epoch: e.into(), addresses, shield };
                     s.course.located(located, s.now);
                 }
                 Step::Guessed(a) => s.course.located(Located::Guessed { addresses: names(a) }, s.now),
