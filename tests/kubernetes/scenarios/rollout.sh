@@ -77,7 +77,7 @@ viewer() {
         while :; do
             n=$((n + 1))
             echo "$(date +%s%3N) $n" >>"$4.connections"
-            "$0" "$1" "$2" watch --record "$4.$n" "$3" >>"$4.log" 2>&1
+            RUST_BACKTRACE=0 "$0" "$1" "$2" watch --record "$4.$n" "$3" >>"$4.log" 2>&1
             sleep 0.2
         done' "$LAB/enter" "$1" "$RIG" "$2" "$3"
 }
@@ -87,7 +87,7 @@ connections() { cat "$WORK"/show/*.connections 2>/dev/null | wc -l; }
 # changed WHAT MOST COMMAND...: no viewer connects again more than MOST times, not all in one second, and the picture is
 # back for all.
 changed() {
-    local what=$1 most=$2 began_ms before file again worst=0
+    local what=$1 most=$2 began_ms before file again worst=0 often=
     shift 2
     began_ms=$(now_ms)
     declare -A before
@@ -97,10 +97,13 @@ changed() {
     await 30 "all streams after: $what" ledgers_have "$SHOW_STREAMS"
     for file in "$WORK"/show/*.connections; do
         again=$(($(wc -l <"$file") - before[$file]))
-        if ((again > worst)); then worst=$again; fi
+        if ((again > worst)); then
+            worst=$again
+            often=$(tail -n $((2 * again)) "$file" "${file%.connections}.log")
+        fi
     done
     say "$what: $((($(now_ms) - began_ms) / 1000)) s, viewers connected again at most $worst times"
-    ((worst <= most)) || fail "$what: a viewer had to connect again $worst times, more than $most: $(tail -n 2 "$WORK"/show/*.log)"
+    ((worst <= most)) || fail "$what: a viewer had to connect again $worst times, more than $most: $often"
     local all same
     read -r all same < <(crowd "$began_ms")
     ((all < 4 || same < all)) || fail "$what: all $all viewers connected again within one second"
