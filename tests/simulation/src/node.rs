@@ -72,6 +72,8 @@ pub(crate) struct Settings {
     pub(crate) origin_tick: Option<Duration>,
     /// At which tick viewers are written to; `None`: these are so few that edges read each tag at once.
     pub(crate) edge_tick: Option<Duration>,
+    /// Whether edges are in another region than origins, so that one of them pulls for all.
+    pub(crate) regions: bool,
 }
 
 /// Starts the process of `place`.
@@ -87,7 +89,13 @@ pub(crate) fn start(
     let process = Process::new(network, &place.name(), place.ip(), now_us, skew_ms, seed);
     let registry = Registry::new().unwrap();
     let drain = Drain::new(Duration::from_secs(5));
+    let region = match place.kind {
+        Kind::Origin if settings.regions => "north",
+        Kind::Edge if settings.regions => "south",
+        Kind::Origin | Kind::Edge | Kind::Operator => "",
+    };
     let location = LocationConfig {
+        region: region.to_owned(),
         operators: (0..operators)
             .map(|index| {
                 let kind = Kind::Operator;

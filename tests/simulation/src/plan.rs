@@ -100,6 +100,7 @@ impl Plan {
                 },
                 origin_tick: (number % 2 == 1).then_some(Duration::from_millis(40)),
                 edge_tick: (number % 3 == 1).then_some(Duration::from_millis(60)),
+                regions: number % 4 == 2 || number % 40 == 19,
             },
             moves: None,
         };
