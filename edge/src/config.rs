@@ -68,6 +68,10 @@ documented! {
         /// How long viewers are kept when the publisher has left, or nobody has the stream any more.
         #[serde(with = "headwater_process::config::time")]
         pub grace: Duration,
+        /// How long a viewer who comes waits for a publisher who has left, from when it left: who is sent away by one
+        /// edge finds the stream at the next, though its publisher changes places too.
+        #[serde(with = "headwater_process::config::time")]
+        pub return_wait: Duration,
         /// How long "not found" is remembered.
         #[serde(with = "headwater_process::config::time")]
         pub negative_cache: Duration,
@@ -178,6 +182,7 @@ impl Default for PullConfig {
         PullConfig {
             linger: Duration::from_secs(10),
             grace: Duration::from_secs(30),
+            return_wait: Duration::from_secs(5),
             negative_cache: Duration::from_secs(1),
             open_timeout: Duration::from_secs(5),
             streams_max: 4_096,

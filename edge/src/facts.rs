@@ -81,7 +81,7 @@ fn state(standing: Standing, liveness: Liveness) -> &'static str {
         (_, Liveness::Closed) | (Standing::Over, _) => "over",
         (Standing::Live, _) => "live",
         (Standing::Lost, _) => "lost",
-        (Standing::Left, _) => "left",
+        (Standing::Left { .. }, _) => "left",
         (Standing::Seeking | Standing::Missing, _) => "seeking",
     }
 }

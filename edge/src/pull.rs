@@ -185,7 +185,8 @@ impl Pulls {
         }
     }
 
-    /// Waits until `key` comes; for one that is not there, `wait` at most. `hops` is the number of the pull that would
+    /// Waits until `key` comes; for one that is not there, `wait` at most, and for one whose publisher has just left a
+    /// moment at least. `hops` is the number of the pull that would
     /// be made for it: 1 for one's own viewers.
     ///
     /// # Errors
@@ -212,12 +213,14 @@ impl Pulls {
                     Standing::Live => return Ok(interest),
                     Standing::Over => break,
                     Standing::Missing => wait_until,
-                    Standing::Left => wait_until,
+                    // Another edge follows the stream itself.
+                    Standing::Left { until } if hops <= 1 => until.max(wait_until),
+                    Standing::Left { .. } => wait_until,
                     Standing::Seeking | Standing::Lost => open_until,
                 };
                 last = match standing {
                     Standing::Missing => EnterError::Missing,
-                    Standing::Left => EnterError::Left,
+                    Standing::Left { .. } => EnterError::Left,
                     Standing::Seeking | Standing::Lost | Standing::Live | Standing::Over => {
                         EnterError::Slow
                     }

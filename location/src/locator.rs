@@ -99,6 +99,8 @@ pub enum Located {
     Missing {
         /// How long that holds.
         cache: Duration,
+        /// How long ago its publisher left, if that is known.
+        left_ago: Option<Duration>,
         /// Origins that operators have lost sight of not long ago: what these have, nobody could report.
         lost: Vec<Source>,
     },

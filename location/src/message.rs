@@ -212,6 +212,8 @@ pub struct LocateReply {
     pub sources: Sources,
     /// How long "not found" holds.
     pub cache: Duration,
+    /// Not found: how long ago the publisher left, if that is known.
+    pub left_ago: Option<Duration>,
     /// The replica has run long enough to have heard of everything.
     pub settled: bool,
 }

@@ -142,6 +142,7 @@ impl Location for Replica {
                 sources: vec![self.source()],
             },
             cache: Duration::ZERO,
+            left_ago: None,
             settled: self.settled,
         };
         Ok(Response::new((&reply).into()))

@@ -58,6 +58,7 @@ pub(super) async fn run(shared: Arc<Shared>, pull: Arc<Pull>) {
     let times = Times {
         linger: config.linger,
         grace: config.grace,
+        return_wait: config.return_wait,
     };
     let mut carrying = Carrying {
         cache: config.negative_cache,

@@ -45,6 +45,10 @@ pub(crate) struct Course {
     left: Option<u64>,
     delivered: bool,
     missing: bool,
+    /// Whether it was known to be somewhere.
+    found: bool,
+    /// When the publisher left, as far as that is known.
+    left_at: Option<Duration>,
     over: bool,
     /// Since when nothing is delivered.
     quiet_since: Duration,
@@ -73,6 +77,8 @@ impl Course {
             left: None,
             delivered: false,
             missing: false,
+            found: false,
+            left_at: None,
             over: false,
             quiet_since: now,
             carried: false,
@@ -96,16 +102,19 @@ impl Course {
     /// Where the pull stands.
     pub(crate) fn standing(&self) -> Standing {
         let comes = |state| matches!(state, State::Feeding | State::Delivering | State::Suspect);
+        let left = self.left_at.map(|at| Standing::Left {
+            until: at + self.times.return_wait,
+        });
         if self.over {
             Standing::Over
         } else if self.paths.any(|p| comes(p.state)) {
             Standing::Live
-        } else if self.left.is_some() {
-            Standing::Left
         } else if self.delivered {
-            Standing::Lost
+            // Also while nobody has the stream, who has viewers is to look for it.
+            left.filter(|_| self.left.is_some())
+                .unwrap_or(Standing::Lost)
         } else if self.missing {
-            Standing::Missing
+            left.unwrap_or(Standing::Missing)
         } else {
             Standing::Seeking
         }
@@ -170,6 +179,7 @@ impl Course {
                 shield,
             } => {
                 if term >= self.term {
+                    self.found = true;
                     self.shield.is(shield, now);
                     let news = term > self.term || self.left.is_some_and(|left| epoch > left);
                     self.term = term;
@@ -194,7 +204,11 @@ impl Course {
                 }
             }
             // A source that delivers knows better; one that does not is tried once more all the same.
-            Located::Nowhere { lost } if !self.carrying() => {
+            Located::Nowhere { lost, left_ago } if !self.carrying() => {
+                let recent = left_ago.filter(|ago| *ago < self.times.return_wait);
+                if let Some(ago) = recent.filter(|_| !self.delivered) {
+                    self.left_at = Some(now.saturating_sub(ago));
+                }
                 // Who has viewers that wait looks further than the operators do.
                 let asked = if self.delivered { lost } else { Vec::new() };
                 self.guessed |= !asked.is_empty();
@@ -231,6 +245,7 @@ impl Course {
         let (address, term) = (found.address.clone(), found.term);
         self.delivered = true;
         self.left = None;
+        self.left_at = None;
         self.shield.served_by(&address, now);
         self.candidates.succeeded(&address);
         // The first that delivers wins, but for those of a higher term: to them it has only not let go yet.
@@ -297,6 +312,7 @@ impl Course {
             Ending::Stale | Ending::Closed => self.candidates.rest(&address, now + LOCATE_EVERY),
             Ending::PublisherLeft => {
                 self.left = Some(ended.epoch.max(self.epoch));
+                self.left_at = Some(now);
                 self.candidates.rest_all(now + LOCATE_EVERY);
             }
             Ending::Replaced if now.saturating_sub(ended.opened) > SLOW => self.candidates.wake(),

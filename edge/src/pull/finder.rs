@@ -81,9 +81,13 @@ pub(super) fn read(
             },
             None,
         ),
-        Ok(Located::Missing { cache, lost }) => {
-            let addresses = addresses(&lost, hops);
-            (course::Located::Nowhere { lost: addresses }, Some(cache))
+        Ok(Located::Missing {
+            cache,
+            left_ago,
+            lost,
+        }) => {
+            let lost = addresses(&lost, hops);
+            (course::Located::Nowhere { lost, left_ago }, Some(cache))
         }
         Err(LocatorError::NoOrigin | LocatorError::Busy) => (course::Located::Failed, None),
     }
@@ -92,7 +96,10 @@ pub(super) fn read(
 pub(super) fn of_sources(sources: &Sources, hops: u32) -> course::Located {
     let addresses = addresses(&sources.sources, hops);
     if addresses.is_empty() {
-        return course::Located::Nowhere { lost: Vec::new() };
+        return course::Located::Nowhere {
+            lost: Vec::new(),
+            left_ago: None,
+        };
     }
     let front = sources.sources.first();
     let shield = front.filter(|it| hops <= 1 && it.role == Role::Edge);

@@ -77,8 +77,8 @@ async fn a_publisher_that_comes_back_elsewhere_goes_on_on_the_same_connection() 
     scene
         .until("it has left", |s| s.edge.streams()[0]["state"] == "left")
         .await;
-    let (_, answered) = Viewer::get(&scene.http(), "/live/room.flv").await;
-    assert_eq!(answered.status, 404, "for newcomers it is not there");
+    let http = scene.http();
+    let newcomer = tokio::spawn(async move { Viewer::play(&http, "/live/room.flv").await });
     let again = Publisher::new("default/live/room", 9, 9);
     let new = Source::of(&again.stream).await;
     scene.finder.tell(found(9, 9, &[&new.address]));
@@ -87,6 +87,8 @@ async fn a_publisher_that_comes_back_elsewhere_goes_on_on_the_same_connection() 
     frames.extend(viewer.frames(10).await);
     assert_gapless(&frames);
     assert_eq!(frames.iter().filter(|(epoch, ..)| *epoch == 9).count(), 13);
+    let mut newcomer = newcomer.await.unwrap();
+    assert_gapless(&newcomer.frames(10).await);
 }
 
 #[tokio::test]

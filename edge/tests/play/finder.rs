@@ -21,6 +21,7 @@ pub(crate) struct Told {
 pub(crate) fn missing() -> Located {
     Located::Missing {
         cache: std::time::Duration::from_secs(1),
+        left_ago: None,
         lost: Vec::new(),
     }
 }

@@ -452,6 +452,9 @@ pub struct LocateReply {
     pub cache_ms: u32,
     #[prost(bool, tag = "6")]
     pub settled: bool,
+    /// Not found: how long ago the publisher left, milliseconds, if that is known.
+    #[prost(uint32, optional, tag = "7")]
+    pub left_ms: ::core::option::Option<u32>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ClaimRequest {

@@ -236,6 +236,7 @@ impl Shared {
                 let lost = state.lost.members(clock::now());
                 return Ok(Located::Missing {
                     cache: reply.cache,
+                    left_ago: reply.left_ago,
                     lost: lost.map(|it| walk::source(it)).collect(),
                 });
             }

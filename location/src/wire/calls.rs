@@ -118,6 +118,7 @@ impl TryFrom<proto::LocateReply> for LocateReply {
         Ok(LocateReply {
             sources,
             cache: Duration::from_millis(reply.cache_ms.into()).min(CACHE_MAX),
+            left_ago: reply.left_ms.map(|ms| Duration::from_millis(ms.into())),
             settled: reply.settled,
         })
     }
@@ -131,6 +132,9 @@ impl From<&LocateReply> for proto::LocateReply {
             term: reply.sources.term,
             sources: reply.sources.sources.iter().map(Into::into).collect(),
             cache_ms: u32::try_from(reply.cache.min(CACHE_MAX).as_millis()).unwrap_or(u32::MAX),
+            left_ms: reply
+                .left_ago
+                .map(|ago| u32::try_from(ago.as_millis()).unwrap_or(u32::MAX)),
             settled: reply.settled,
         }
     }

@@ -151,6 +151,16 @@ impl Ledger {
         (term, seen)
     }
 
+    /// How long ago the publisher of `key` left, if that is remembered.
+    pub(crate) fn left_ago(
+        &self,
+        key: &StreamKey,
+        now: std::time::Duration,
+    ) -> Option<std::time::Duration> {
+        let left = self.past.get(key)?.left?;
+        Some(now.saturating_sub(left))
+    }
+
     /// Adds or replaces a part of `member`; says what that is news of.
     pub(crate) fn set(&mut self, member: &MemberId, carried: Carried) -> News {
         let part = carried.part;
@@ -215,6 +225,7 @@ impl Ledger {
                     term: said.term,
                     epoch: said.epoch,
                     seen: said.seen,
+                    left: (part != Part::Carrier).then_some(now),
                 },
                 now,
             );

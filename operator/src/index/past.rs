@@ -16,6 +16,8 @@ pub(crate) struct Was {
     pub(crate) term: u64,
     pub(crate) epoch: u64,
     pub(crate) seen: Option<Seen>,
+    /// When an origin last gave it up.
+    pub(crate) left: Option<Duration>,
 }
 
 impl Was {
@@ -42,6 +44,7 @@ impl Past {
             if held.rank() > was.rank() {
                 kept = held;
             }
+            kept.left = held.left.max(was.left);
         }
         self.streams.insert(key.clone(), (kept, now));
         self.by_age.insert((now, key.clone()));
@@ -76,6 +79,7 @@ mod tests {
                 stream_dts_ms,
                 unix_ms: 0,
             }),
+            left: None,
         }
     }
 

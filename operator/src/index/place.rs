@@ -94,9 +94,14 @@ impl Index {
             Some(member) => request.site.or(&member.site),
             None => request.site.clone(),
         };
+        let sources = self.ledger.sources(&request.key, &self.members, &site);
+        let missing = sources.sources.is_empty();
         LocateReply {
-            sources: self.ledger.sources(&request.key, &self.members, &site),
+            sources,
             cache: NOT_FOUND,
+            left_ago: missing
+                .then(|| self.ledger.left_ago(&request.key, now))
+                .flatten(),
             settled: self.settled(now),
         }
     }

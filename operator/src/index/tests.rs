@@ -105,6 +105,15 @@ impl Scenario {
         };
         self.index.locate(&request, self.now).sources
     }
+
+    fn left_ago(&self, key: &StreamKey) -> Option<Duration> {
+        let request = LocateRequest {
+            key: key.clone(),
+            member: "edge".into(),
+            site: Site::default(),
+        };
+        self.index.locate(&request, self.now).left_ago
+    }
 }
 
 fn carried(key: &StreamKey, part: Part, epoch: u64, term: u64, ingress: &str) -> Carried {

@@ -159,6 +159,7 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
             proto::LocateReply::from(&LocateReply {
                 sources,
                 cache: std::time::Duration::from_millis(500),
+                left_ago: None,
                 settled: true,
             })
             .encode_to_vec(),

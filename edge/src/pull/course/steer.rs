@@ -55,6 +55,10 @@ impl Course {
         let tried = self.located.is_some() && self.candidates.all_tried();
         if !self.delivered && tried && self.paths.is_empty() {
             self.missing = true;
+            // Operators know where it was, and have not heard yet that it is there no longer.
+            if self.found {
+                self.left_at.get_or_insert(now);
+            }
         }
     }
 

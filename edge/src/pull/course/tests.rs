@@ -35,6 +35,7 @@ fn guessed(addresses: &[&str]) -> Located {
 
 fn lost(addresses: &[&str]) -> Located {
     Located::Nowhere {
+        left_ago: None,
         lost: addresses.iter().map(|a| (*a).to_owned()).collect(),
     }
 }
@@ -55,6 +56,7 @@ impl Scenario {
         let times = Times {
             linger: Duration::from_secs(10),
             grace: Duration::from_secs(30),
+            return_wait: Duration::from_secs(5),
         };
         let now = Duration::from_secs(100);
         let mut scenario = Scenario {

@@ -10,6 +10,7 @@ pub(crate) type PathId = u64;
 pub(crate) struct Times {
     pub(crate) linger: Duration,
     pub(crate) grace: Duration,
+    pub(crate) return_wait: Duration,
 }
 
 /// What a look-up or the operator says of where the stream is.
@@ -26,7 +27,11 @@ pub(crate) enum Located {
     /// Nobody knows; it would be at one of these.
     Guessed { addresses: Vec<String> },
     /// Nowhere, as far as operators know; they have lost sight of the origins `lost`, which may have it.
-    Nowhere { lost: Vec<String> },
+    /// Its publisher left so long ago, if that is known.
+    Nowhere {
+        lost: Vec<String>,
+        left_ago: Option<Duration>,
+    },
     /// Nobody could be asked.
     Failed,
 }
@@ -92,8 +97,8 @@ pub(crate) enum Standing {
     Lost,
     /// Nobody has it.
     Missing,
-    /// Its publisher has left.
-    Left,
+    /// Its publisher has left; viewers who come may wait for it until then.
+    Left { until: Duration },
     /// The pull is over.
     Over,
 }

@@ -64,6 +64,24 @@ fn a_home_tells_of_an_ingress_that_has_not_reported() {
     assert_eq!(names(&scenario.locate(&room).sources), ["b"]);
 }
 
+#[test]
+fn who_asks_for_a_stream_that_has_ended_hears_how_long_ago() {
+    let room = key("room");
+    let mut scenario = Scenario::with_origins(&["a"]);
+    scenario.join("edge", Role::Edge);
+    assert_eq!(scenario.left_ago(&room), None, "never heard of");
+    scenario.report("a", carried(&room, Part::Home, 1, 1, "a"), false);
+    assert_eq!(scenario.left_ago(&room), None, "it is on");
+    scenario.report("edge", carried(&room, Part::Carrier, 1, 1, "a"), false);
+    scenario.report("a", carried(&room, Part::Home, 1, 1, "a"), true);
+    scenario.now += Duration::from_secs(2);
+    assert_eq!(scenario.left_ago(&room), Some(Duration::from_secs(2)));
+    scenario.report("edge", carried(&room, Part::Carrier, 1, 1, "a"), true);
+    scenario.now += Duration::from_secs(1);
+    let ago = scenario.left_ago(&room);
+    assert_eq!(ago, Some(Duration::from_secs(3)), "whoever looked on");
+}
+
 /// The sources that watchers are told.
 fn told(effects: Vec<Effect>) -> Vec<Vec<String>> {
     effects

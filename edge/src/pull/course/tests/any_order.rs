@@ -61,7 +61,7 @@ proptest! {
                     s.course.located(located, s.now);
                 }
                 Step::Guessed(a) => s.course.located(Located::Guessed { addresses: names(a) }, s.now),
-                Step::Nowhere(a) => s.course.located(Located::Nowhere { lost: names(a) }, s.now),
+                Step::Nowhere(a) => s.course.located(Located::Nowhere { lost: names(a), left_ago: None }, s.now),
                 Step::Failed => s.course.located(Located::Failed, s.now),
                 Step::Answered(p, t, e) => if let Some(path) = path(p).filter(|id| !s.fed.contains(id)) {
                     s.course.answered(path, t.into(), e.into(), s.now);

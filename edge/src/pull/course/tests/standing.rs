@@ -33,7 +33,14 @@ fn what_nobody_has_is_missing_and_looked_for_each_second() {
             assert_eq!(s.course.standing(), Standing::Seeking, "{name}");
             s.end("a", not_here());
         }
-        assert_eq!(s.course.standing(), Standing::Missing, "{name}");
+        let missing = match name {
+            // It was somewhere a moment ago, and may be on its way to another place.
+            "found" => Standing::Left {
+                until: s.now + Duration::from_secs(5),
+            },
+            _ => Standing::Missing,
+        };
+        assert_eq!(s.course.standing(), missing, "{name}");
         let before = s.locates;
         for _ in 0..5 {
             s.pass(Duration::from_secs(1));
@@ -54,9 +61,10 @@ fn what_nobody_has_is_missing_and_looked_for_each_second() {
 fn viewers_are_kept_while_the_publisher_is_away() {
     let mut s = Scenario::carried();
     s.end("home", Ending::PublisherLeft);
+    let until = s.now + Duration::from_secs(5);
     assert_eq!(
         (s.course.standing(), s.addresses()),
-        (Standing::Left, vec![])
+        (Standing::Left { until }, vec![])
     );
     s.located(at(5, 5, &["home"]));
     assert!(s.addresses().is_empty(), "nothing new is known");
@@ -73,6 +81,32 @@ fn viewers_are_kept_while_the_publisher_is_away() {
     assert_eq!(s.course.standing(), Standing::Live);
     s.pass(Duration::from_secs(60));
     assert!(!s.finished);
+}
+
+#[test]
+fn a_publisher_who_left_a_moment_ago_is_waited_for() {
+    let left = |ago| Located::Nowhere {
+        lost: Vec::new(),
+        left_ago: Some(ago),
+    };
+    let mut s = Scenario::new();
+    s.located(left(Duration::from_secs(2)));
+    let until = s.now + Duration::from_secs(3);
+    assert_eq!(s.course.standing(), Standing::Left { until });
+    s.pass(Duration::from_secs(1));
+    s.located(left(Duration::from_secs(3)));
+    assert_eq!(
+        s.course.standing(),
+        Standing::Left { until },
+        "from when it left"
+    );
+    s.located(at(9, 9, &["home"]));
+    s.deliver("home", 9, 9);
+    assert_eq!(s.course.standing(), Standing::Live);
+
+    let mut s = Scenario::new();
+    s.located(left(Duration::from_secs(5)));
+    assert_eq!(s.course.standing(), Standing::Missing);
 }
 
 #[test]
