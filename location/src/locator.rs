@@ -330,6 +330,12 @@ impl Locator {
         self.shared.locate(key).await
     }
 
+    /// Origins that may have `key` though no operator knows: those that operators have lost sight of, and without an
+    /// operator all (8 of them at most), from the ring's first on.
+    pub fn beyond(&self, key: &StreamKey) -> Vec<Source> {
+        self.shared.beyond(key)
+    }
+
     /// Follows the moves of `key` for as long as the value lives: also its appearance and its end.
     pub fn follow(&self, key: &StreamKey) -> Follow {
         Follow::new(self.shared.clone(), key.clone())

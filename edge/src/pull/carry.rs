@@ -125,6 +125,12 @@ impl Carrying {
         while let Some(action) = self.course.next_action() {
             match action {
                 Action::Locate => self.locate(),
+                Action::LookBeyond => {
+                    let hops = self.pull.hops.load(Ordering::Relaxed);
+                    let beyond = self.shared.upstream.finder.beyond(self.pull.key());
+                    self.course
+                        .beyond(finder::addresses(&beyond, hops), clock::now());
+                }
                 Action::Open { path, address } => self.open(path, address),
                 Action::Feed { path } => {
                     if let Some(running) = self.paths.get_mut(&path) {
@@ -249,6 +255,7 @@ impl Carrying {
                 tracing::info!(key = %self.pull.key(), source = before, "the source is slower than the stream");
                 self.course.slow(path, now);
             }
+            News::Dry(dry) => self.course.dry(path, dry, now),
             News::Term(term) => self.course.term_heard(term, now),
             News::Moved(to) => self.course.redirected(to, now),
             News::Ended(ending, reason) => {

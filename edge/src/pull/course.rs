@@ -6,6 +6,7 @@
 
 mod beside;
 mod candidate;
+mod newer;
 mod paths;
 mod shield;
 mod steer;
@@ -60,6 +61,8 @@ pub(crate) struct Course {
     urgent: bool,
     beside: Beside,
     shield: Shield,
+    newer_due: Duration,
+    beyond: VecDeque<String>,
     actions: VecDeque<Action>,
 }
 
@@ -88,6 +91,8 @@ impl Course {
             urgent: true,
             beside: Beside::new(now),
             shield: Shield::new(now),
+            newer_due: now,
+            beyond: VecDeque::new(),
             actions: VecDeque::new(),
         };
         course.steer(now);
@@ -222,10 +227,14 @@ impl Course {
     /// A path was answered: it could feed the stream.
     pub(crate) fn answered(&mut self, path: PathId, term: u64, epoch: u64, now: Duration) {
         let over = self.left.is_some_and(|left| epoch <= left);
-        if term < self.term || epoch < self.epoch || over {
+        let old = self.paths.get(path).is_some_and(|p| p.newer) && epoch <= self.epoch;
+        if term < self.term || epoch < self.epoch || over || old {
             if let Some(refused) = self.paths.take(path) {
                 self.actions.push_back(Action::Drop { path });
                 self.candidates.rest(&refused.address, now + LOCATE_EVERY);
+                if refused.newer {
+                    self.ask_beyond(now);
+                }
             }
         } else if let Some(found) = self.paths.get(path) {
             found.enter(State::Answered, now);
@@ -299,6 +308,12 @@ impl Course {
             return;
         };
         let address = ended.address;
+        if ended.newer {
+            // Nobody expected anything of it.
+            self.ask_beyond(now);
+            self.steer(now);
+            return;
+        }
         match ending {
             Ending::Broken | Ending::Refused => self.candidates.failed(&address, now),
             Ending::NotHere { term, addresses } => {
@@ -337,7 +352,9 @@ impl Course {
         let locate = (!self.locating).then(|| self.locate_due());
         let back = self.way_back().map(|_| self.shield.due());
         let paths = self.paths.dues(self.beside.after());
-        let times = [linger, grace, locate, back].into_iter().flatten();
+        let times = [linger, grace, locate, back, self.newer_due()]
+            .into_iter()
+            .flatten();
         times
             .chain(paths)
             .chain(self.candidates.wakes())

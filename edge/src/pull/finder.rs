@@ -20,6 +20,10 @@ pub type Finding<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub trait Finder: Send + Sync + 'static {
     /// Where `key` is now.
     fn locate<'a>(&'a self, key: &'a StreamKey) -> Finding<'a, Result<Located, LocatorError>>;
+    /// Origins that may have `key` though no operator knows of it.
+    fn beyond(&self, _key: &StreamKey) -> Vec<Source> {
+        Vec::new()
+    }
     /// Follows the moves of `key`.
     fn follow(&self, key: &StreamKey) -> Box<dyn Moves>;
     /// This edge carries a stream; said again when something about it has changed.
@@ -41,6 +45,10 @@ pub trait Moves: Send {
 impl Finder for Locator {
     fn locate<'a>(&'a self, key: &'a StreamKey) -> Finding<'a, Result<Located, LocatorError>> {
         Box::pin(Locator::locate(self, key))
+    }
+
+    fn beyond(&self, key: &StreamKey) -> Vec<Source> {
+        Locator::beyond(self, key)
     }
 
     fn follow(&self, key: &StreamKey) -> Box<dyn Moves> {
@@ -111,7 +119,7 @@ pub(super) fn of_sources(sources: &Sources, hops: u32) -> course::Located {
     }
 }
 
-fn addresses(sources: &[Source], hops: u32) -> Vec<String> {
+pub(super) fn addresses(sources: &[Source], hops: u32) -> Vec<String> {
     let allowed = |source: &&Source| hops <= 1 || source.role == Role::Origin;
     sources
         .iter()

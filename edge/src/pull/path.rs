@@ -1,6 +1,7 @@
 //! One path: one pull from one source, as a task that tells the course what happens.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use headwater_hop::{
     Event, Feed, Heard, HopMetrics, Pull, PullError, PullLimits, PullRequest, Refusal, Signal,
@@ -14,6 +15,9 @@ use tokio::task::AbortHandle;
 use super::course::{Ending, PathId};
 use super::lateness::Lateness;
 
+/// A publisher that sends nothing for so long may be on elsewhere.
+const DRY: Duration = Duration::from_secs(1);
+
 /// What a path tells.
 #[derive(Debug)]
 pub(super) enum News {
@@ -25,6 +29,8 @@ pub(super) enum News {
     Silent,
     /// It falls behind the stream.
     Slow,
+    /// It is alive and brings no tag for a while, or brings some again.
+    Dry(bool),
     /// A higher term.
     Term(u64),
     /// The source will close; the stream goes on there.
@@ -118,6 +124,8 @@ async fn carry(errand: &Errand, pull: &mut Pull) -> (Ending, &'static str) {
     };
     let mut first = true;
     let mut lateness = Lateness::default();
+    let mut brought = clock::now();
+    let mut dry = false;
     loop {
         let event = match feed.hear(pull).await {
             Ok(Heard::Event(event)) => event,
@@ -138,7 +146,8 @@ async fn carry(errand: &Errand, pull: &mut Pull) -> (Ending, &'static str) {
             None
         };
         let slow = if let Event::Tag { tag, .. } = &event {
-            lateness.is_slow(tag.dts, clock::now())
+            brought = clock::now();
+            lateness.is_slow(tag.dts, brought)
         } else {
             false
         };
@@ -156,6 +165,10 @@ async fn carry(errand: &Errand, pull: &mut Pull) -> (Ending, &'static str) {
         }
         if std::mem::take(&mut first) {
             tell(errand, News::Heard).await;
+        }
+        let was_dry = std::mem::replace(&mut dry, clock::now() >= brought + DRY);
+        if was_dry != dry {
+            tell(errand, News::Dry(dry)).await;
         }
         if slow {
             tell(errand, News::Slow).await;

@@ -99,6 +99,11 @@ impl Book {
         changed
     }
 
+    /// Whether a replica is heard that has had the time to hear of everything.
+    pub(crate) fn has_authority(&self) -> bool {
+        self.replicas.iter().any(Said::is_authority)
+    }
+
     pub(crate) fn is_settled(&self, replica: usize) -> bool {
         self.replicas.get(replica).is_some_and(Said::is_authority)
     }

@@ -11,8 +11,10 @@ use tonic::Status;
 use super::metrics::Answered;
 use super::shared::Operator;
 use super::{Client, Located, LocatorError, PlacedBy, Placement, Shared, walk};
+use crate::limits::SOURCES_MAX;
 use crate::member::MemberId;
 use crate::message::{LocateReply, LocateRequest, PlaceReply, PlaceRequest};
+use crate::stream::Source;
 use crate::{StreamKey, proto};
 
 /// A replica that has not answered by then is joined by the next one.
@@ -210,6 +212,18 @@ impl Shared {
             Ok(located) => located.clone().unwrap_or(Err(LocatorError::Busy)),
             Err(_) => Err(LocatorError::Busy),
         }
+    }
+
+    pub(super) fn beyond(&self, key: &StreamKey) -> Vec<Source> {
+        let state = self.state.lock();
+        let lost = state.lost.members(clock::now());
+        let mut origins: Vec<Source> = lost.map(|it| walk::source(it)).collect();
+        if !state.book.has_authority() {
+            let members = state.ring.candidates(key.as_str());
+            let members = members.filter_map(|id| state.book.members().get(id));
+            origins.extend(members.take(SOURCES_MAX).map(|it| walk::source(it)));
+        }
+        origins
     }
 
     async fn look_up(&self, key: &StreamKey) -> Result<Located, LocatorError> {

@@ -37,6 +37,10 @@ pub(super) struct Path {
     pub(super) epoch: u64,
     /// It was opened to the region's shield.
     pub(super) shield: bool,
+    /// It is asked for a session newer than the one that is pulled.
+    pub(super) newer: bool,
+    /// It is alive and brings nothing.
+    pub(super) dry: bool,
     /// It falls behind the stream, and no other source has been asked since.
     pub(super) slow: bool,
 }
@@ -80,6 +84,8 @@ impl Paths {
             term: 0,
             epoch: 0,
             shield,
+            newer: false,
+            dry: false,
             slow: false,
         });
         self.last
@@ -111,6 +117,15 @@ impl Paths {
         self.open.iter().any(is)
     }
 
+    pub(super) fn count(&self, is: impl Fn(&Path) -> bool) -> usize {
+        self.open.iter().filter(|p| is(p)).count()
+    }
+
+    /// The first of the times that `time` gives for them.
+    pub(super) fn first_of(&self, time: impl Fn(&Path) -> Option<Duration>) -> Option<Duration> {
+        self.open.iter().filter_map(time).min()
+    }
+
     pub(super) fn any_in(&self, state: State) -> bool {
         self.any(|p| p.state == state)
     }
@@ -127,6 +142,7 @@ impl Paths {
     /// Whether one of them may still turn out well.
     pub(super) fn is_pending(&self, now: Duration) -> bool {
         self.any(|p| match p.state {
+            State::Asking if p.newer => false,
             State::Asking | State::Feeding => now < p.since + SLOW,
             State::Answered => true,
             State::Delivering | State::Suspect => false,

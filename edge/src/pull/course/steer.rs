@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::paths::{GATHER, Path, State};
-use super::{Action, Course, LOCATE_EVERY, LOCATE_URGENT};
+use super::{Action, Course, LOCATE_EVERY, LOCATE_URGENT, PathId};
 
 impl Course {
     pub(super) fn locate_due(&self) -> Duration {
@@ -47,6 +47,7 @@ impl Course {
         }
         self.choose(now);
         self.seek(now);
+        self.look_for_newer(now);
         let quiet = !carrying || self.urgent;
         if quiet && !self.locating && now >= self.locate_due() {
             self.locating = true;
@@ -79,6 +80,7 @@ impl Course {
         self.drop_all(|p| p.state == State::Answered && p.id != best);
         if let Some(path) = self.paths.get(best) {
             path.enter(State::Feeding, now);
+            path.newer = false;
             if path.term >= self.term {
                 self.term = path.term;
                 self.term_of = Some(path.epoch);
@@ -149,9 +151,10 @@ impl Course {
         }
     }
 
-    pub(super) fn open(&mut self, address: String, now: Duration) {
+    pub(super) fn open(&mut self, address: String, now: Duration) -> PathId {
         let shield = self.shield.address() == Some(address.as_str());
         let path = self.paths.add(address.clone(), shield, now);
         self.actions.push_back(Action::Open { path, address });
+        path
     }
 }

@@ -1,4 +1,5 @@
 mod any_order;
+mod newer;
 mod shield;
 mod sources;
 mod standing;
@@ -15,6 +16,7 @@ struct Scenario {
     open: Vec<(PathId, String)>,
     fed: Vec<PathId>,
     locates: usize,
+    looks_beyond: usize,
     finished: bool,
 }
 
@@ -65,6 +67,7 @@ impl Scenario {
             open: Vec::new(),
             fed: Vec::new(),
             locates: 0,
+            looks_beyond: 0,
             finished: false,
         };
         scenario.act();
@@ -83,6 +86,7 @@ impl Scenario {
         while let Some(action) = self.course.next_action() {
             match action {
                 Action::Locate => self.locates += 1,
+                Action::LookBeyond => self.looks_beyond += 1,
                 Action::Open { path, address } => self.open.push((path, address)),
                 Action::Feed { path } => self.fed.push(path),
                 Action::Drop { path } => self.open.retain(|(id, _)| *id != path),

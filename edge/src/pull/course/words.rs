@@ -75,6 +75,8 @@ impl Ending {
 pub(crate) enum Action {
     /// Ask where the stream is.
     Locate,
+    /// Say which origins may have the stream though no operator knows.
+    LookBeyond,
     /// Ask this source for the stream.
     Open { path: PathId, address: String },
     /// Let the answered path feed the stream.

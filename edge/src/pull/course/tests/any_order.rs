@@ -9,6 +9,8 @@ use super::*;
 enum Step {
     Located(u8, u8, Vec<u8>, bool),
     ServesEdges,
+    Dry(u8, bool),
+    Beyond(Vec<u8>),
     Guessed(Vec<u8>),
     Nowhere(Vec<u8>),
     Failed,
@@ -28,6 +30,8 @@ fn steps() -> impl Strategy<Value = Step> {
         (0..6_u8, 0..6_u8, addresses(), any::<bool>())
             .prop_map(|(t, e, a, s)| Step::Located(t, e, a, s)),
         Just(Step::ServesEdges),
+        (0..4_u8, any::<bool>()).prop_map(|(p, dry)| Step::Dry(p, dry)),
+        addresses().prop_map(Step::Beyond),
         addresses().prop_map(Step::Guessed),
         addresses().prop_map(Step::Nowhere),
         Just(Step::Failed),
@@ -53,6 +57,10 @@ proptest! {
             let path = |n: u8| s.open.get(usize::from(n)).map(|(id, _)| *id);
             let fed = s.fed.len();
             match step {
+                Step::Dry(p, dry) => if let Some(path) = path(p).filter(|id| s.fed.contains(id)) {
+                    s.course.dry(path, dry, s.now);
+                },
+                Step::Beyond(a) => s.course.beyond(names(a), s.now),
                 Step::ServesEdges => s.course.serves_edges(s.now),
                 Step::Located(t, e, a, shielded) => {
                     let addresses = names(a);
