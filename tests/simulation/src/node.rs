@@ -59,6 +59,8 @@ pub(crate) struct Alive {
     pub(crate) process: Process,
     /// Its own view of itself, if it is an operator.
     pub(crate) operator: Option<Operator>,
+    /// And if it is an origin.
+    pub(crate) origin: Option<Origin>,
     pub(crate) registry: Registry,
     pub(crate) drain: Drain,
 }
@@ -119,7 +121,7 @@ pub(crate) fn start(
         locator
     };
     let admission = || Admission::new(&AdmissionConfig::default(), &registry).unwrap();
-    let operator = process.run(async {
+    let (operator, origin) = process.run(async {
         match place.kind {
             Kind::Operator => {
                 let config = OperatorConfig {
@@ -131,7 +133,8 @@ pub(crate) fn start(
                     registry: registry.clone(),
                     drain: drain.clone(),
                 };
-                Some(Operator::start(&config, deps).await.unwrap())
+                let operator = Operator::start(&config, deps).await.unwrap();
+                (Some(operator), None)
             }
             Kind::Origin => {
                 let config = OriginConfig {
@@ -147,8 +150,8 @@ pub(crate) fn start(
                     drain: drain.clone(),
                     admin: None,
                 };
-                Origin::start(config, ports, deps).unwrap();
-                None
+                let origin = Origin::start(config, ports, deps).unwrap();
+                (None, Some(origin))
             }
             Kind::Edge => {
                 let config = EdgeConfig {
@@ -166,13 +169,14 @@ pub(crate) fn start(
                     admin: None,
                 };
                 Edge::start(config, ports, deps).unwrap();
-                None
+                (None, None)
             }
         }
     });
     Alive {
         process,
         operator,
+        origin,
         registry,
         drain,
     }

@@ -115,6 +115,24 @@ impl Plan {
         plan
     }
 
+    /// Whether some operator lives through it all: who ends takes along what it knows of streams that have ended.
+    pub(crate) fn remembers(&self) -> bool {
+        let ends = |fault: &Fault, operator: usize| match fault {
+            Fault::Kill(place) | Fault::PowerCut(place) | Fault::Drain(place) => {
+                place.kind == Kind::Operator && place.index == operator
+            }
+            Fault::Start(_)
+            | Fault::Stop(_)
+            | Fault::Continue(_)
+            | Fault::Slow(..)
+            | Fault::Cut(..)
+            | Fault::Heal(..)
+            | Fault::Lossy(..) => false,
+        };
+        (0..self.size.operators)
+            .any(|operator| !self.faults.iter().any(|(_, fault)| ends(fault, operator)))
+    }
+
     /// All operators die for a while. Either clocks are far apart and each publisher moves twice, so that only who remembers
     /// the old session knows which numbers are taken; or an origin is cut off, and comes back with what it was the home of
     /// while nobody says that others are by now.
@@ -139,8 +157,6 @@ impl Plan {
             return;
         }
         self.skew_max_ms = 20;
-        // An edge that hears a source alive does not learn from it that its publisher has come back elsewhere.
-        self.moves = Some(Vec::new());
         let lonely = seed.index(self.size.origins);
         let place = |kind, index| Place { kind, index }.ip();
         let origins = (0..self.size.origins).filter(|index| *index != lonely);

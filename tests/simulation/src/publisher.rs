@@ -97,6 +97,7 @@ pub(crate) async fn run(mut part: Part, stage: Stage) {
             }
             if let Err(error) = &end
                 && was_on
+                && !stage.is_below(part.stream, session)
                 && was.serves
                 && was == stage.origin(origin, |house| house.clone())
             {

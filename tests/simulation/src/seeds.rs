@@ -20,6 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(200);
 const WORLD: &str = "HEADWATER_SIMULATION_WORLD";
 /// What the last lines of a world's process begin with.
 const TAGS: &str = "== tags: ";
+const BELOW: &str = "== below: ";
 const VIOLATION: &str = "== broken: ";
 
 /// What came of a world.
@@ -27,6 +28,7 @@ const VIOLATION: &str = "== broken: ";
 struct Outcome {
     timeline: String,
     tags: u64,
+    below: u64,
     violations: Vec<String>,
 }
 
@@ -58,9 +60,11 @@ fn world() {
         .unwrap_or_else(|error| world::Outcome {
             violations: vec![format!("the world does not end: {error}")],
             tags: 0,
+            below: 0,
         });
     let mut out = std::io::stdout().lock();
     write!(out, "\n{}{TAGS}{}\n", timeline.text(), outcome.tags).unwrap();
+    writeln!(out, "{BELOW}{}", outcome.below).unwrap();
     for violation in outcome.violations {
         writeln!(out, "{VIOLATION}{violation}").unwrap();
     }
@@ -81,6 +85,8 @@ fn live(number: u64) -> Outcome {
     outcome.timeline = timeline.to_owned();
     let mut lines = result.lines();
     outcome.tags = lines.next().unwrap_or_default().parse().unwrap();
+    let below = lines.next().and_then(|line| line.strip_prefix(BELOW));
+    outcome.below = below.map_or(0, |count| count.parse().unwrap());
     outcome.violations = lines
         .filter_map(|line| Some(line.strip_prefix(VIOLATION)?.to_owned()))
         .collect();
@@ -115,14 +121,15 @@ fn seeds_keep_the_promises() {
     let jobs = thread::available_parallelism().map_or(1, usize::from);
     let began = tokio::time::Instant::now();
     let work = || {
-        let (mut failed, mut tags) = (Vec::new(), 0);
+        let (mut failed, mut tags, mut below) = (Vec::new(), 0, 0);
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);
             if number >= seeds.end {
-                return (failed, tags);
+                return (failed, tags, below);
             }
             let outcome = live(number);
             tags += outcome.tags;
+            below += outcome.below;
             if !outcome.violations.is_empty() {
                 failed.push((number, outcome));
                 if first {
@@ -131,19 +138,20 @@ fn seeds_keep_the_promises() {
             }
         }
     };
-    let (mut failed, mut tags) = (Vec::new(), 0);
+    let (mut failed, mut tags, mut below) = (Vec::new(), 0, 0);
     thread::scope(|scope| {
         let workers: Vec<_> = (0..jobs).map(|_| scope.spawn(work)).collect();
         for worker in workers {
-            let (some, count) = worker.join().unwrap();
+            let (some, count, numbers) = worker.join().unwrap();
             failed.extend(some);
             tags += count;
+            below += numbers;
         }
     });
     failed.sort_by_key(|(number, _)| *number);
     let took_s = began.elapsed().as_secs_f64();
     let text = format!(
-        "{} seeds, {} failed, {tags} tags seen, {took_s:.0} s",
+        "{} seeds, {} failed, {tags} tags seen, {below} sessions numbered below an older one, {took_s:.0} s",
         seeds.end - seeds.start,
         failed.len(),
     );

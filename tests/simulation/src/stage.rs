@@ -1,11 +1,12 @@
 //! What publishers and viewers know of each other: which session of a stream is on, and what went wrong.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
 use crate::plan::Size;
+use crate::publisher;
 use crate::timeline::Timeline;
 
 /// A stream as its publisher sees it.
@@ -19,6 +20,8 @@ pub(crate) struct Show {
     pub(crate) since_us: u64,
     /// The origin that has the publisher.
     pub(crate) origin: usize,
+    /// The highest number that a session of the stream has had.
+    pub(crate) highest: u64,
     /// The publisher means to be on.
     pub(crate) wanted: bool,
     /// When that last changed.
@@ -74,6 +77,8 @@ struct State {
     sights: Vec<Sight>,
     /// By stream and session: the stamp that its first tag has, or would have, for whoever saw one of it first.
     bases: BTreeMap<(usize, u64), i64>,
+    /// Sessions whose number is below an older one's: nobody who could be reached knew that, and clocks are far apart.
+    below: BTreeSet<(usize, u64)>,
     violations: Vec<String>,
 }
 
@@ -93,6 +98,7 @@ impl Stage {
                 edges: vec![House::default(); size.edges],
                 sights: vec![Sight::default(); size.viewers],
                 bases: BTreeMap::new(),
+                below: BTreeSet::new(),
                 violations: Vec::new(),
             })),
             timeline,
@@ -119,6 +125,30 @@ impl Stage {
     pub(crate) fn base(&self, stream: usize, session: u64, base_ms: i64) -> i64 {
         let mut state = self.state.lock();
         *state.bases.entry((stream, session)).or_insert(base_ms)
+    }
+
+    /// `stream` is on, under the number `epoch`.
+    pub(crate) fn numbered(&self, now_us: u64, stream: usize, epoch: u64) {
+        let mut state = self.state.lock();
+        let show = &mut state.shows[stream];
+        let (session, below) = (show.session, epoch < show.highest);
+        show.highest = show.highest.max(epoch);
+        if below && state.below.insert((stream, session)) {
+            let name = publisher::name(stream);
+            let text = format!("session {session} of {name} has a number below an older one's");
+            self.timeline.note(now_us, &text);
+        }
+    }
+
+    /// Whether `session` may be late: its number is below an older one's, so that it is sent away or waited for until
+    /// the two have met.
+    pub(crate) fn is_below(&self, stream: usize, session: u64) -> bool {
+        self.state.lock().below.contains(&(stream, session))
+    }
+
+    /// How many sessions had such a number.
+    pub(crate) fn below(&self) -> usize {
+        self.state.lock().below.len()
     }
 
     pub(crate) fn sights(&self) -> Vec<Sight> {

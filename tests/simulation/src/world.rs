@@ -48,6 +48,8 @@ pub(crate) struct Outcome {
     pub(crate) violations: Vec<String>,
     /// Tags that viewers got, in all.
     pub(crate) tags: u64,
+    /// Sessions whose number was below an older one's.
+    pub(crate) below: usize,
 }
 
 struct World {
@@ -74,6 +76,7 @@ pub(crate) fn run(number: u64, timeline: &Timeline) -> Outcome {
     Outcome {
         violations: world.stage.violations(),
         tags: sights.iter().map(|sight| sight.tags).sum(),
+        below: world.stage.below(),
     }
 }
 
@@ -194,7 +197,7 @@ impl World {
                 },
                 rtc: seed.chance(200),
                 slow: slow_line,
-                agree: !self.plan.slows,
+                agree: !self.plan.slows && self.plan.remembers(),
                 edges: edges.clone(),
                 edge: seed.index(size.edges),
                 seed: seed.fork(),

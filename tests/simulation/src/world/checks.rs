@@ -1,10 +1,11 @@
 //! The promises that need a look at the whole cluster.
 
 use super::*;
-use crate::stage::Joined;
+use crate::stage::{Joined, Show};
 use headwater_location::ring::cap;
 use headwater_location::{LocateRequest, PlaceRequest, Role, Site, StreamKey};
 use headwater_operator::Operator;
+use headwater_origin::Origin;
 
 /// An operator tells of a dead member for no longer than this after its death: a second of silence, and two.
 const DEAD_MAX_US: u64 = 3_000_000;
@@ -75,6 +76,7 @@ impl World {
                 wrong.extend(seen.into_iter().map(|text| format!("{name} {text}")));
             }
         }
+        self.number();
         wrong.extend(self.gaps());
         let wires = self.network.wires();
         let wires_max =
@@ -191,6 +193,42 @@ impl World {
         self.nodes.iter().find(|node| node.place.name() == id)
     }
 
+    /// Looks which number each stream's session has, where clocks are so far apart that it may be below an older one's.
+    fn number(&self) {
+        if self.plan.skew_max_ms < 1_000 {
+            return;
+        }
+        for (index, node) in self.origins() {
+            let Some(alive) = node.alive.as_ref().filter(|_| !node.stopped) else {
+                continue;
+            };
+            let facts = alive
+                .process
+                .run(async { alive.origin.as_ref().map(Origin::streams) });
+            let facts = facts.unwrap_or_default();
+            for stream in 0..self.plan.size.streams {
+                let here = |show: &mut Show| show.on && show.origin == index;
+                let key = publisher::key(stream).to_string();
+                let found = facts
+                    .iter()
+                    .find(|it| it.key == key && it.role.contains("ingress"));
+                if let Some(fact) = found
+                    && self.stage.show(stream, here)
+                {
+                    self.stage.numbered(self.now_us, stream, fact.epoch);
+                }
+            }
+        }
+    }
+
+    fn origins(&self) -> impl Iterator<Item = (usize, &Node)> {
+        let places = (0..self.plan.size.origins).map(|index| Place {
+            kind: Kind::Origin,
+            index,
+        });
+        places.map(|place| (place.index, &self.nodes[self.index(place)]))
+    }
+
     /// Viewers that wait for a next tag for too long.
     fn gaps(&self) -> Vec<String> {
         let long_ago = |at_us: u64| self.now_us.saturating_sub(at_us) > WELL_US;
@@ -210,7 +248,8 @@ impl World {
             }
             let show = self.stage.show(sight.stream, |show| show.clone());
             let waits_us = self.now_us - sight.last_us.max(show.since_us).max(joined_us);
-            if !show.on || sight.slow || waits_us <= GAP_MAX_US {
+            let below = self.stage.is_below(sight.stream, show.session);
+            if !show.on || below || sight.slow || waits_us <= GAP_MAX_US {
                 continue;
             }
             let places = [(Kind::Edge, edge), (Kind::Origin, show.origin)]
