@@ -1,5 +1,6 @@
 //! One pull a stream, however many viewers it has.
 
+mod behind;
 mod carry;
 mod course;
 mod finder;
@@ -10,7 +11,7 @@ mod table;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use headwater_delivery::{Fanout, FanoutSettings};
@@ -27,6 +28,7 @@ use crate::config::PullConfig;
 use crate::metrics::EdgeMetrics;
 use crate::seats::Seats;
 
+use behind::Behind;
 pub(crate) use course::{Ending as PathEnding, Standing};
 pub use finder::{Finder, Finding, Moves};
 pub(crate) use interest::Interest;
@@ -47,6 +49,9 @@ pub(crate) enum EnterError {
     /// Somebody has it, and it does not come.
     #[error("the stream's source does not answer")]
     Slow,
+    /// It comes from another edge, perhaps from the one that asks.
+    #[error("the stream's source is another edge")]
+    Circle,
     /// No room for another stream.
     #[error(transparent)]
     Full(#[from] RegistryError),
@@ -58,6 +63,7 @@ impl EnterError {
             EnterError::Missing => "missing",
             EnterError::Left => "publisher_left",
             EnterError::Slow => "source_slow",
+            EnterError::Circle => "circle",
             EnterError::Full(_) => "streams_full",
         }
     }
@@ -94,8 +100,8 @@ pub(crate) struct Pull {
     interest: Seats,
     viewers: Seats,
     changed: Notify,
-    /// One more than the most roles that a request for it has passed.
-    hops: AtomicU32,
+    /// The edges among those who are interested.
+    behind: Behind,
     upstream: Mutex<Option<String>>,
     /// Whether it comes from another edge.
     shielded: AtomicBool,
@@ -119,7 +125,7 @@ impl Pull {
             interest: Seats::new(),
             viewers: Seats::new(),
             changed: Notify::new(),
-            hops: AtomicU32::new(1),
+            behind: Behind::default(),
             upstream: Mutex::new(None),
             shielded: AtomicBool::new(false),
             since: clock::now(),
@@ -186,8 +192,8 @@ impl Pulls {
     }
 
     /// Waits until `key` comes; for one that is not there, `wait` at most, and for one whose publisher has just left a
-    /// moment at least. `hops` is the number of the pull that would
-    /// be made for it: 1 for one's own viewers.
+    /// moment at least. `hops` is the number of the pull that would be made for it: 1 for one's own viewers, more for
+    /// another edge, that has it only as it comes from an origin.
     ///
     /// # Errors
     /// Why it does not come.
@@ -210,6 +216,9 @@ impl Pulls {
             loop {
                 let standing = *standings.borrow_and_update();
                 let until = match standing {
+                    Standing::Live if hops > 1 && interest.pull().is_shielded() => {
+                        return Err(EnterError::Circle);
+                    }
                     Standing::Live => return Ok(interest),
                     Standing::Over => break,
                     Standing::Missing => wait_until,
@@ -291,21 +300,20 @@ impl Pulls {
         }
     }
 
-    fn interest(&self, key: &StreamKey, hops: u32) -> Result<Interest, RegistryError> {
+    fn interest(&self, key: &StreamKey, hops: u32) -> Result<Interest, EnterError> {
         let mut table = self.shared.table.lock();
         if let Some(pull) = table.get(key) {
-            if pull.hops.fetch_max(hops, Ordering::Relaxed) < hops {
-                pull.changed.notify_one();
+            if hops > 1 && pull.is_shielded() {
+                return Err(EnterError::Circle);
             }
-            return Ok(Interest::new(pull));
+            return Ok(Interest::new(pull, hops));
         }
         let stream = self.shared.upstream.registry.get_or_create(key)?;
         let rules = rules(&self.settings(key));
         self.shared.upstream.registry.rule(&stream, rules);
         let pull = Arc::new(Pull::new(stream));
-        pull.hops.fetch_max(hops, Ordering::Relaxed);
         table.put(Arc::clone(&pull));
-        let interest = Interest::new(Arc::clone(&pull));
+        let interest = Interest::new(Arc::clone(&pull), hops);
         self.shared.upstream.metrics.pulls.inc();
         tokio::spawn(carry::run(Arc::clone(&self.shared), pull));
         Ok(interest)

@@ -17,7 +17,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 
-use crate::pull::Pulls;
+use crate::pull::{EnterError, Pulls};
 
 const HEAD_MAX_BYTES: usize = 16 << 10;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -82,10 +82,6 @@ impl Shield {
             return refuse(&Refusal::Loop, &self.settings.metrics);
         }
         match self.pulls.enter(&request.key, Duration::ZERO, hops).await {
-            // Until it comes from an origin: it might come from the one who asks.
-            Ok(interest) if interest.pull().is_shielded() => {
-                refuse(&Refusal::Loop, &self.settings.metrics)
-            }
             Ok(interest) => {
                 let found = Found::Here(Arc::clone(interest.pull().stream()));
                 let answer = serve_pull(found, &request, words, &self.settings).await;
@@ -98,6 +94,7 @@ impl Shield {
                     .boxed_unsync()
                 })
             }
+            Err(EnterError::Circle) => refuse(&Refusal::Loop, &self.settings.metrics),
             Err(_) => {
                 serve_pull(
                     Found::Elsewhere(Elsewhere::default()),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use headwater_rig::audience::Figures;
+use headwater_rig::audience::{Audience, Figures};
 use headwater_rig::process::Size;
 use headwater_rig::viewer::Viewer;
 use tokio::time::Instant;
@@ -73,10 +73,9 @@ async fn a_shield_that_is_killed_costs_the_viewers_behind_it_no_tag() {
             .map(|edge| edge.http.as_str())
             .collect();
         let (probe, shield) = shielded(&cluster, &all).await;
-        let behind: Vec<String> = (0..3)
-            .filter(|n| *n != shield)
-            .map(|n| format!("http://{}/{}.flv", cluster.edges[n].http, probe.path))
-            .collect();
+        let url = |n: usize| format!("http://{}/{}.flv", cluster.edges[n].http, probe.path);
+        let at_shield = [url(shield)];
+        let behind: Vec<String> = (0..3).filter(|n| *n != shield).map(url).collect();
         let Stage {
             publisher,
             epoch,
@@ -85,7 +84,7 @@ async fn a_shield_that_is_killed_costs_the_viewers_behind_it_no_tag() {
             ..
         } = probe;
         drop(audience);
-        let mut audience = headwater_rig::audience::Audience::start(&behind, 20, epoch);
+        let mut audience = Audience::start(&behind, 20, epoch);
         audience.goes_on(75).await.unwrap();
         let fault_us = u64::try_from(epoch.elapsed().as_micros()).unwrap();
         cluster.edges[shield].process.kill();
@@ -94,8 +93,14 @@ async fn a_shield_that_is_killed_costs_the_viewers_behind_it_no_tag() {
         one_pulls_for(&cluster, &key, 1).await;
         audience.goes_on(25).await.unwrap();
         figures.merge(audience.figures(fault_us));
-        assert_eq!(publisher.progress().end, None);
         mend(&mut cluster).await;
+        // Once it is back it pulls for both: also for the one that took its place, which then serves nobody else.
+        let mut back = Audience::start(&at_shield, 1, epoch);
+        back.goes_on(25).await.unwrap();
+        assert_eq!(one_pulls_for(&cluster, &key, 2).await, shield);
+        audience.goes_on(25).await.unwrap();
+        audience.figures(fault_us).is_whole().unwrap();
+        assert_eq!(publisher.progress().end, None);
     }
     judge("shield killed", &figures, Duration::from_millis(300));
 }

@@ -38,7 +38,9 @@ fn remedy(why: EnterError) -> &'static str {
     match why {
         EnterError::Missing => "; publish it, or add ?wait=10 to the address to wait for it",
         EnterError::Left => "; try again, or add ?wait=10 to the address to wait for it",
-        EnterError::Slow | EnterError::Full(_) => "; try again in a few seconds",
+        EnterError::Slow | EnterError::Circle | EnterError::Full(_) => {
+            "; try again in a few seconds"
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use headwater_hop::{PullRequest, StartAt};
 use headwater_hub::Stream;
-use headwater_location::{Carried, Part, Seen, Sources};
+use headwater_location::{Carried, Located, LocatorError, Part, Seen, Sources};
 use headwater_process::clock;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
@@ -16,7 +16,7 @@ use tokio::time::sleep_until;
 use super::course::{Action, Course, Ending, PathId, Standing, Times};
 use super::finder::{self, Moves};
 use super::path::{Errand, News, Running};
-use super::{Pull, Shared, course};
+use super::{Pull, Shared};
 
 /// News that may wait to be acted upon.
 const NEWS_QUEUED: usize = 32;
@@ -24,7 +24,7 @@ const NEWS_QUEUED: usize = 32;
 const REPORT_EVERY: Duration = Duration::from_secs(1);
 
 /// The answer of a look-up.
-type Answered = (course::Located, Option<Duration>);
+type Answered = Result<Located, LocatorError>;
 
 struct Carrying {
     shared: Arc<Shared>,
@@ -87,15 +87,14 @@ pub(super) async fn run(shared: Arc<Shared>, pull: Arc<Pull>) {
                 carrying.located(*answer);
             }
             sources = moved(&mut moves) => {
-                let hops = carrying.pull.hops.load(Ordering::Relaxed);
+                let hops = carrying.pull.behind.hops();
                 carrying.course.moved(finder::of_sources(&sources, hops), clock::now());
             }
             () = carrying.pull.changed.notified() => {
                 let wanted = carrying.pull.interest.taken() > 0;
                 carrying.course.wanted(wanted, clock::now());
-                if carrying.pull.hops.load(Ordering::Relaxed) > 1 {
-                    carrying.course.serves_edges(clock::now());
-                }
+                let serves = carrying.pull.behind.hops() > 1;
+                carrying.course.serves_edges(serves, clock::now());
             }
             () = sleep_until(clock::instant(due)) => {
                 carrying.course.tick(clock::now());
@@ -126,7 +125,7 @@ impl Carrying {
             match action {
                 Action::Locate => self.locate(),
                 Action::LookBeyond => {
-                    let hops = self.pull.hops.load(Ordering::Relaxed);
+                    let hops = self.pull.behind.hops();
                     let beyond = self.shared.upstream.finder.beyond(self.pull.key());
                     self.course
                         .beyond(finder::addresses(&beyond, hops), clock::now());
@@ -196,16 +195,17 @@ impl Carrying {
 
     fn locate(&mut self) {
         let (shared, key) = (Arc::clone(&self.shared), self.pull.key().clone());
-        let (answers, hops) = (self.answers.clone(), self.pull.hops.load(Ordering::Relaxed));
+        let answers = self.answers.clone();
         let lookup = tokio::spawn(async move {
             let located = shared.upstream.finder.locate(&key).await;
             // It fails if the pull is over.
-            let _ = answers.send(Box::new(finder::read(located, hops))).await;
+            let _ = answers.send(Box::new(located)).await;
         });
         self.lookup = Some(lookup.abort_handle());
     }
 
-    fn located(&mut self, (located, cache): Answered) {
+    fn located(&mut self, answered: Answered) {
+        let (located, cache) = finder::read(answered, self.pull.behind.hops());
         if let Some(cache) = cache.filter(|cache| !cache.is_zero()) {
             self.cache = cache.min(self.shared.upstream.config.negative_cache);
         }
@@ -222,7 +222,7 @@ impl Carrying {
             request: PullRequest {
                 key: self.pull.key().clone(),
                 start: resume(&self.pull.stream),
-                hops: self.pull.hops.load(Ordering::Relaxed),
+                hops: self.pull.behind.hops(),
                 known: self.course.known(),
             },
             limits: upstream.limits,

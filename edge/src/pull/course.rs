@@ -147,12 +147,14 @@ impl Course {
         self.paths.first().is_some_and(|p| p.shield)
     }
 
-    /// Other edges are served from here: this pull is from origins alone, or two edges would feed each other.
-    pub(crate) fn serves_edges(&mut self, now: Duration) {
-        if let Some(shield) = self.shield.address() {
-            self.candidates.remove(shield);
+    /// Whether other edges are served from here: while they are, this pull is from origins alone, or two edges would feed
+    /// each other.
+    pub(crate) fn serves_edges(&mut self, serves: bool, now: Duration) {
+        if let Some(shield) = self.shield.address().filter(|_| serves).map(str::to_owned) {
+            self.candidates.remove(&shield);
+            self.drop_all(|p| p.address == shield && p.state != State::Delivering);
         }
-        self.shield.is(None, now);
+        self.shield.bar(serves);
         self.steer(now);
     }
 

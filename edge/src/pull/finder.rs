@@ -110,7 +110,7 @@ pub(super) fn of_sources(sources: &Sources, hops: u32) -> course::Located {
         };
     }
     let front = sources.sources.first();
-    let shield = front.filter(|it| hops <= 1 && it.role == Role::Edge);
+    let shield = front.filter(|it| it.role == Role::Edge);
     course::Located::At {
         term: sources.term,
         epoch: sources.epoch,

@@ -8,14 +8,18 @@ use super::Pull;
 #[derive(Debug)]
 pub(crate) struct Interest {
     pull: Arc<Pull>,
+    hops: u32,
 }
 
 impl Interest {
-    pub(super) fn new(pull: Arc<Pull>) -> Interest {
-        if pull.interest.take() {
+    /// Of one whose request has passed `hops` roles, this one counted: 1 of a viewer, more of another edge.
+    pub(super) fn new(pull: Arc<Pull>, hops: u32) -> Interest {
+        let first = pull.interest.take();
+        let serves = hops > 1 && pull.behind.join(hops);
+        if first || serves {
             pull.changed.notify_one();
         }
-        Interest { pull }
+        Interest { pull, hops }
     }
 
     pub(crate) fn pull(&self) -> &Arc<Pull> {
@@ -25,7 +29,9 @@ impl Interest {
 
 impl Drop for Interest {
     fn drop(&mut self) {
-        if self.pull.interest.leave() {
+        let served = self.hops > 1 && self.pull.behind.leave(self.hops);
+        let last = self.pull.interest.leave();
+        if last || served {
             self.pull.changed.notify_one();
         }
     }

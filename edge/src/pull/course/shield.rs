@@ -19,6 +19,8 @@ pub(super) struct Shield {
     rest: Duration,
     /// Whether it is what serves.
     serves: bool,
+    /// Whether this edge serves others, and pulls from origins alone.
+    barred: bool,
 }
 
 impl Shield {
@@ -28,12 +30,18 @@ impl Shield {
             due: now,
             rest: REST_MIN,
             serves: false,
+            barred: false,
         }
     }
 
-    /// Who it is now, if the region has one for this stream and it is not this edge.
+    /// Who it is now, if the region has one for this stream, and this edge may pull from it.
     pub(super) fn address(&self) -> Option<&str> {
-        self.address.as_deref()
+        self.address.as_deref().filter(|_| !self.barred)
+    }
+
+    /// Bars the way to it, or opens it again.
+    pub(super) fn bar(&mut self, barred: bool) {
+        self.barred = barred;
     }
 
     pub(super) fn is(&mut self, address: Option<String>, now: Duration) {

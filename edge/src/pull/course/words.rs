@@ -21,7 +21,7 @@ pub(crate) enum Located {
         term: u64,
         epoch: u64,
         addresses: Vec<String>,
-        /// The one of them that pulls for this edge's region.
+        /// The edge that pulls for this edge's region, unless it is this one.
         shield: Option<String>,
     },
     /// Nobody knows; it would be at one of these.

@@ -8,7 +8,7 @@ use super::*;
 #[derive(Clone, Debug)]
 enum Step {
     Located(u8, u8, Vec<u8>, bool),
-    ServesEdges,
+    ServesEdges(bool),
     Dry(u8, bool),
     Beyond(Vec<u8>),
     Guessed(Vec<u8>),
@@ -29,7 +29,7 @@ fn steps() -> impl Strategy<Value = Step> {
     prop_oneof![
         (0..6_u8, 0..6_u8, addresses(), any::<bool>())
             .prop_map(|(t, e, a, s)| Step::Located(t, e, a, s)),
-        Just(Step::ServesEdges),
+        any::<bool>().prop_map(Step::ServesEdges),
         (0..4_u8, any::<bool>()).prop_map(|(p, dry)| Step::Dry(p, dry)),
         addresses().prop_map(Step::Beyond),
         addresses().prop_map(Step::Guessed),
@@ -61,7 +61,7 @@ proptest! {
                     s.course.dry(path, dry, s.now);
                 },
                 Step::Beyond(a) => s.course.beyond(names(a), s.now),
-                Step::ServesEdges => s.course.serves_edges(s.now),
+                Step::ServesEdges(serves) => s.course.serves_edges(serves, s.now),
                 Step::Located(t, e, a, shielded) => {
                     let addresses = names(a);
                     let shield = addresses.first().filter(|_| shielded).cloned();

@@ -95,11 +95,46 @@ fn who_serves_other_edges_pulls_from_an_origin() {
     let mut s = Scenario::new();
     s.located(behind("shield", &["shield", "home"]));
     s.deliver("shield", 5, 5);
-    s.course.serves_edges(s.now);
+    s.course.serves_edges(true, s.now);
     s.act();
     s.pass(1001 * MS);
     assert_eq!(s.addresses(), ["shield", "home"]);
     s.deliver("home", 5, 5);
     s.pass(Duration::from_secs(300));
     assert_eq!(s.addresses(), ["home"]);
+}
+
+#[test]
+fn who_no_longer_serves_other_edges_pulls_from_the_shield() {
+    let mut s = Scenario::new();
+    s.located(at(5, 5, &["home"]));
+    s.deliver("home", 5, 5);
+    s.course.serves_edges(true, s.now);
+    s.course.moved(behind("shield", &["home"]), s.now);
+    s.act();
+    s.pass(Duration::from_secs(300));
+    assert_eq!(s.addresses(), ["home"]);
+    s.course.serves_edges(false, s.now);
+    s.act();
+    assert_eq!(s.addresses(), ["home", "shield"]);
+    s.deliver("shield", 5, 5);
+    assert_eq!(s.addresses(), ["shield"]);
+}
+
+#[test]
+fn two_that_are_sent_to_each_other_try_it_less_and_less_often() {
+    let mut s = passed_over();
+    let mut tried = 0;
+    for _ in 0..600 {
+        s.pass(Duration::from_secs(1));
+        if s.addresses().contains(&"shield") {
+            tried += 1;
+            s.course.serves_edges(true, s.now);
+            s.act();
+            assert_eq!(s.addresses(), ["home"]);
+            s.course.serves_edges(false, s.now);
+            s.act();
+        }
+    }
+    assert!((10..=16).contains(&tried), "{tried} times in ten minutes");
 }
