@@ -92,7 +92,7 @@ pub enum MessageError {
 
 /// Splits an aggregate message (7.1.6): its time stamps count from the first part's, which gets the
 /// aggregate's own. The parts are copied, since a small one that is kept must not keep all the others.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Aggregate {
     rest: Bytes,
     timestamp: u32,

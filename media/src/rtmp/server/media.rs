@@ -22,8 +22,11 @@ impl ServerSession {
         }
         let (mut parts, ends) = Aggregate::new(message);
         if matches!(self.publishing, Activity::Active(_)) {
-            self.last_media = now;
-            self.events.push_parts(parts);
+            let mut seen = parts.clone();
+            if std::iter::from_fn(|| seen.part()).any(|part| tag(part).1.is_some()) {
+                self.last_media = now;
+                self.events.push_parts(parts);
+            }
         } else {
             while let Some(part) = parts.part() {
                 self.single(part, now)?;

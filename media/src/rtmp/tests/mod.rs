@@ -122,6 +122,17 @@ impl Hand {
         timestamp: u32,
         payload: &[u8],
     ) -> Result<(), RtmpError> {
+        self.message_at(NOW, type_id, stream_id, timestamp, payload)
+    }
+
+    fn message_at(
+        &mut self,
+        now: Duration,
+        type_id: u8,
+        stream_id: u32,
+        timestamp: u32,
+        payload: &[u8],
+    ) -> Result<(), RtmpError> {
         let mut bytes = BytesMut::new();
         put_message(
             &mut bytes,
@@ -134,7 +145,7 @@ impl Hand {
             payload,
             128,
         );
-        let result = self.server.input(&bytes, NOW);
+        let result = self.server.input(&bytes, now);
         self.said
             .extend_from_slice(&self.server.take_output().unwrap_or_default());
         result

@@ -92,3 +92,32 @@ fn aggregates_come_out_as_their_parts() {
         "message_cut"
     );
 }
+
+#[test]
+fn only_what_brings_a_tag_keeps_a_publisher_from_being_idle() {
+    let part = |type_id: u8, size: u8| {
+        let head = [type_id, 0, 0, size, 0, 0, 0, 0, 0, 0, 0];
+        [&head[..], &vec![1; size.into()], &[0, 0, 0, 11 + size]].concat()
+    };
+    for (name, type_id, payload, brings) in [
+        ("video", message_type::VIDEO, vec![1], true),
+        ("no bytes", message_type::VIDEO, vec![], false),
+        ("a part", message_type::AGGREGATE, part(9, 1), true),
+        ("no part", message_type::AGGREGATE, vec![], false),
+        ("an empty part", message_type::AGGREGATE, part(9, 0), false),
+        (
+            "an unknown part",
+            message_type::AGGREGATE,
+            part(19, 1),
+            false,
+        ),
+    ] {
+        let mut hand = Hand::publishing();
+        let idle = ServerConfig::default().idle_time;
+        hand.message_at(NOW + idle / 2, type_id, 1, 0, &payload)
+            .unwrap();
+        assert_eq!(!hand.events().is_empty(), brings, "{name}");
+        let ended = hand.server.on_timeout(NOW + idle);
+        assert_eq!(ended.is_ok(), brings, "{name}");
+    }
+}
