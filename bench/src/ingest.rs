@@ -25,7 +25,7 @@ use sink::{SinkPlan, SinkState};
 const APP: &str = "live";
 const HOST: &str = "127.0.0.1";
 /// As fast as publishers can is faster than they may be; an origin can be told to take so much at most.
-const BITRATE_MAX_BPS: u64 = 10_000_000_000;
+const BITRATE_MAX_BPS: u64 = 100_000_000_000;
 /// Before the measurement begins.
 const WARM_S: u64 = 2;
 

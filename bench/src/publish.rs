@@ -21,6 +21,8 @@ use crate::stream::{Frames, Shape};
 const PATIENCE: Duration = Duration::from_secs(10);
 /// What the server sends back (acknowledgements) is read once in so many frames.
 const READ_EVERY_FRAMES: u64 = 64;
+/// A publisher that is not paced writes as much at once: one write a frame keeps its own core busy, not the server's.
+const WRITE_BYTES: usize = 256 << 10;
 
 /// What is published.
 #[derive(Clone, Debug)]
@@ -112,6 +114,8 @@ struct Source {
     socket: TcpStream,
     session: ClientSession,
     frames: Peekable<Frames>,
+    /// What waits to be written with what comes next; `None` where each frame is written by itself.
+    together: Option<Vec<u8>>,
     sent_bytes: Arc<AtomicU64>,
 }
 
@@ -142,6 +146,7 @@ impl Source {
                             socket,
                             session,
                             frames: plan.shape.frames().peekable(),
+                            together: (!plan.paced).then(|| Vec::with_capacity(WRITE_BYTES)),
                             sent_bytes: Arc::clone(sent_bytes),
                         });
                     }
@@ -200,12 +205,27 @@ impl Source {
             .send(kind, wire_ms, payload)
             .map_err(|e| BenchError::part(format!("publishing {}: {e}", self.name)))?;
         while let Some(bytes) = self.session.take_output() {
-            self.socket
-                .write_all(&bytes)
-                .map_err(|e| BenchError::io(format!("publishing {}", self.name), e))?;
-            self.sent_bytes
-                .fetch_add(bytes.len() as u64, Ordering::Relaxed);
+            let Some(together) = &mut self.together else {
+                self.write(&bytes)?;
+                continue;
+            };
+            together.extend_from_slice(&bytes);
+            if together.len() >= WRITE_BYTES {
+                let mut written = std::mem::take(together);
+                self.write(&written)?;
+                written.clear();
+                self.together = Some(written);
+            }
         }
+        Ok(())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), BenchError> {
+        self.socket
+            .write_all(bytes)
+            .map_err(|e| BenchError::io(format!("publishing {}", self.name), e))?;
+        self.sent_bytes
+            .fetch_add(bytes.len() as u64, Ordering::Relaxed);
         Ok(())
     }
 

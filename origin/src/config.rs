@@ -217,7 +217,7 @@ impl OriginConfig {
             "max_bitrate_bps",
             self.max_bitrate_bps,
             1_000,
-            10_000_000_000,
+            100_000_000_000,
             |bits| bits.to_string(),
         )?;
         if self.gop_max_bytes > self.ring_max_bytes {
