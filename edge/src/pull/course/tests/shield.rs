@@ -36,19 +36,25 @@ fn a_shield_that_was_late_is_come_back_to() {
     assert_eq!(s.addresses(), ["shield"]);
 }
 
-#[test]
-fn a_shield_that_refuses_is_tried_less_and_less_often() {
-    let mut s = passed_over();
-    let mut tried = 0;
+/// How often in ten minutes the shield is asked, if each time this is what comes of it.
+fn asked(s: &mut Scenario, outcome: impl Fn(&mut Scenario)) -> usize {
+    let mut asked = 0;
     for _ in 0..600 {
         s.pass(Duration::from_secs(1));
         if s.addresses().contains(&"shield") {
-            tried += 1;
-            s.end("shield", Ending::Refused);
+            asked += 1;
+            outcome(s);
+            assert_eq!(s.addresses(), ["home"]);
         }
     }
+    asked
+}
+
+#[test]
+fn a_shield_that_refuses_is_tried_less_and_less_often() {
+    let mut s = passed_over();
+    let tried = asked(&mut s, |s| s.end("shield", Ending::Refused));
     assert!((10..=16).contains(&tried), "{tried} times in ten minutes");
-    assert_eq!(s.addresses(), ["home"]);
 }
 
 #[test]
@@ -124,17 +130,11 @@ fn who_no_longer_serves_other_edges_pulls_from_the_shield() {
 #[test]
 fn two_that_are_sent_to_each_other_try_it_less_and_less_often() {
     let mut s = passed_over();
-    let mut tried = 0;
-    for _ in 0..600 {
-        s.pass(Duration::from_secs(1));
-        if s.addresses().contains(&"shield") {
-            tried += 1;
-            s.course.serves_edges(true, s.now);
-            s.act();
-            assert_eq!(s.addresses(), ["home"]);
-            s.course.serves_edges(false, s.now);
+    let tried = asked(&mut s, |s| {
+        for serves in [true, false] {
+            s.course.serves_edges(serves, s.now);
             s.act();
         }
-    }
+    });
     assert!((10..=16).contains(&tried), "{tried} times in ten minutes");
 }
