@@ -14,7 +14,7 @@ use clap::{Arg, ArgMatches, Command, value_parser};
 use prost::Message as _;
 use serde::Serialize;
 
-use self::calls::Calls;
+use self::calls::{Calls, Paced};
 use self::crowd::{Crowd, CrowdPlan};
 use self::echo::EchoPlan;
 use crate::choices::{Basics, basic_flags};
@@ -25,7 +25,7 @@ use crate::fleet::{Member, flag, free_addresses, log_directory};
 use crate::floor::FloorState;
 use crate::part::{Kind, Part};
 use crate::progress::progress;
-use crate::stats::{Quantiles, Spread};
+use crate::stats::Spread;
 use crate::table::Table;
 
 pub(crate) use self::echo::run as run_echo;
@@ -93,7 +93,7 @@ struct Round {
     /// Share of the load's cores that was used meanwhile.
     load_busy: f64,
     /// At the paced rate.
-    at_rate: Quantiles,
+    at_rate: Paced,
 }
 
 /// Measures and returns the table.
@@ -176,12 +176,13 @@ async fn measure(
         crowd.check()?;
         for (name, round) in [("echo", &of_echo), ("operator", &of_operator)] {
             progress(&format!(
-                "  round {number}, {name}: {:.0} calls/s, {:.1} µs of its process each, load {:.0} % busy; at {rate}/s p50 {:.2} ms, p99 {:.2} ms",
+                "  round {number}, {name}: {:.0} calls/s, {:.1} µs of its process each, load {:.0} % busy; at {rate}/s p50 {:.2} ms, p99 {:.2} ms ({:.2} in the median 100 ms)",
                 round.calls_per_second,
                 round.core_us_per_call,
                 round.load_busy * 100.0,
-                round.at_rate.p50_ms,
-                round.at_rate.p99_ms,
+                round.at_rate.whole.p50_ms,
+                round.at_rate.whole.p99_ms,
+                round.at_rate.moment_p99_ms,
             ));
         }
         figures.echo.push(of_echo);
@@ -259,6 +260,7 @@ fn show(figures: &Figures) -> String {
         "µs of its process each",
         "p50 ms at the rate",
         "p99 ms",
+        "p99 of the median 100 ms",
         "load busy %",
     ]);
     for (side, rounds) in [("echo", &figures.echo), ("operator", &figures.operator)] {
@@ -269,8 +271,9 @@ fn show(figures: &Figures) -> String {
             side.to_owned(),
             spread(|r| r.calls_per_second, 0),
             spread(|r| r.core_us_per_call, 1),
-            spread(|r| r.at_rate.p50_ms, 2),
-            spread(|r| r.at_rate.p99_ms, 2),
+            spread(|r| r.at_rate.whole.p50_ms, 2),
+            spread(|r| r.at_rate.whole.p99_ms, 2),
+            spread(|r| r.at_rate.moment_p99_ms, 2),
             spread(|r| r.load_busy * 100.0, 0),
         ]);
     }

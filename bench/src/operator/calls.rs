@@ -1,5 +1,6 @@
 //! Look-ups: as many as go, and as many as are asked for.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use headwater_location::proto::location_client::LocationClient;
 use headwater_location::proto::{LocateReply, LocateRequest};
 use headwater_process::tls::Dialer;
+use serde::Serialize;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -14,7 +16,7 @@ use tonic::transport::Channel;
 
 use crate::clock::{now_ns, sleep_until};
 use crate::error::BenchError;
-use crate::stats::Quantiles;
+use crate::stats::{Quantiles, Spread};
 
 /// Connections over which the calls are spread, as those of several edges are.
 const CONNECTIONS: usize = 4;
@@ -22,6 +24,8 @@ const CONNECTIONS: usize = 4;
 const AT_ONCE: usize = 32;
 /// Calls that are asked for come in groups, one in so many microseconds.
 const GROUP_US: u64 = 1_000;
+/// A machine that stands still for some ms is seen in the moments that this hits, and in no other.
+const MOMENT_US: u64 = 100_000;
 
 /// Who asks, and for what.
 #[derive(Clone, Debug)]
@@ -29,6 +33,33 @@ pub(super) struct Calls {
     clients: Vec<LocationClient<Channel>>,
     keys: Arc<Vec<String>>,
     next: Arc<AtomicUsize>,
+}
+
+/// How long calls took that were asked for at a rate.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(super) struct Paced {
+    pub(super) whole: Quantiles,
+    /// The median of the p99 of all moments of 100 ms.
+    pub(super) moment_p99_ms: f64,
+}
+
+impl Paced {
+    /// Of calls with the moment in which each was due, and the µs that it took from then.
+    fn of(calls: &[(u64, u32)]) -> Paced {
+        let mut moments: BTreeMap<u64, Vec<u32>> = BTreeMap::new();
+        for (moment, took_us) in calls {
+            moments.entry(*moment).or_default().push(*took_us);
+        }
+        let p99s = moments
+            .values_mut()
+            .map(|micros| Quantiles::of(micros).p99_ms);
+        let moment_p99_ms = Spread::of(p99s).map_or(0.0, |spread| spread.median);
+        let mut micros: Vec<u32> = calls.iter().map(|(_, took_us)| *took_us).collect();
+        Paced {
+            whole: Quantiles::of(&mut micros),
+            moment_p99_ms,
+        }
+    }
 }
 
 /// A failed call, in a sentence.
@@ -104,11 +135,7 @@ impl Calls {
 
     /// `per_second` for `seconds`, whether or not the earlier ones were answered. How long each took counts from when it
     /// was due.
-    pub(super) async fn at_rate(
-        &self,
-        per_second: u64,
-        seconds: u64,
-    ) -> Result<Quantiles, BenchError> {
+    pub(super) async fn at_rate(&self, per_second: u64, seconds: u64) -> Result<Paced, BenchError> {
         let groups = seconds.saturating_mul(1_000_000) / GROUP_US;
         let each = (per_second.saturating_mul(GROUP_US) / 1_000_000).max(1);
         let all = usize::try_from(groups.saturating_mul(each)).unwrap_or(0);
@@ -118,8 +145,9 @@ impl Calls {
         // A thread of its own keeps the pace to microseconds; the runtime's timers keep it to milliseconds.
         let pacer = tokio::task::spawn_blocking(move || {
             for group in 0..groups {
-                let due_ns =
-                    begins_ns.saturating_add(group.saturating_mul(GROUP_US).saturating_mul(1_000));
+                let due_us = group.saturating_mul(GROUP_US);
+                let due_ns = begins_ns.saturating_add(due_us.saturating_mul(1_000));
+                let moment = due_us / MOMENT_US;
                 sleep_until(due_ns);
                 for n in 0..each {
                     let turn = usize::try_from(n).unwrap_or(0) % CONNECTIONS;
@@ -132,17 +160,17 @@ impl Calls {
                         let took_us = now_ns().saturating_sub(due_ns) / 1_000;
                         let took_us = u32::try_from(took_us).unwrap_or(u32::MAX);
                         // There is room for all.
-                        drop(done.try_send(answer.map(|_| took_us)));
+                        drop(done.try_send(answer.map(|_| (moment, took_us))));
                     });
                 }
             }
         });
-        let mut micros = Vec::with_capacity(all);
-        while let Some(took_us) = times.recv().await {
-            micros.push(took_us?);
+        let mut taken = Vec::with_capacity(all);
+        while let Some(call) = times.recv().await {
+            taken.push(call?);
         }
         pacer.await.map_err(|e| failed(&e))?;
-        Ok(Quantiles::of(&mut micros))
+        Ok(Paced::of(&taken))
     }
 }
 
@@ -165,4 +193,20 @@ pub(super) async fn client(to: SocketAddr) -> Result<LocationClient<Channel>, Be
         .await
         .map_err(|e| BenchError::part(format!("connecting to {to}: {e}")))?;
     Ok(LocationClient::new(channel))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_that_stands_still_is_seen_in_the_whole_and_not_in_the_median_of_moments() {
+        let mut calls: Vec<(u64, u32)> = (0..10)
+            .flat_map(|moment| (0..100).map(move |n| (moment, 1_000 + n)))
+            .collect();
+        calls.extend((0..100).map(|_| (3, 50_000)));
+        let paced = Paced::of(&calls);
+        assert_eq!(paced.whole.p99_ms, 50.0);
+        assert_eq!(paced.moment_p99_ms, 1.098);
+    }
 }
