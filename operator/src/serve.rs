@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use headwater_location::limits::{HEARTBEAT, MESSAGE_MAX_BYTES};
+use headwater_location::limits::MESSAGE_MAX_BYTES;
 use headwater_location::proto::FILE_DESCRIPTOR_SET;
 use headwater_location::proto::control_server::ControlServer;
 use headwater_location::proto::location_server::LocationServer;
@@ -22,6 +22,7 @@ use headwater_process::tls::Security;
 use headwater_process::{clock, net};
 use thiserror::Error;
 use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic_health::ServingStatus;
 
@@ -298,16 +299,10 @@ async fn serve(
 }
 
 async fn tick(desk: &Desk) {
-    let beats = HEARTBEAT.as_millis() / TICK.as_millis();
     let mut interval = tokio::time::interval(TICK);
-    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        for tick in 0..beats {
-            interval.tick().await;
-            desk.apply(Event::Tick);
-            if tick == 0 {
-                desk.beat();
-            }
-        }
+        interval.tick().await;
+        desk.apply(Event::Tick);
     }
 }

@@ -131,13 +131,14 @@ impl Desk {
         }
     }
 
-    /// Tells every member that this replica is alive.
-    pub(super) fn beat(&self) {
-        let mut state = self.state.lock();
+    /// Tells the member of a session that this replica is alive, once it has said Hello.
+    pub(super) fn beat(&self, id: SessionId) {
+        let state = self.state.lock();
         let settled = state.index.settled(clock::now());
-        let beat = Effect::Broadcast(Arc::new(Down::Beat { settled }));
-        // A member whose queue is full has enough to read to know that.
-        state.carry_out(beat, &self.metrics);
+        if let Some(seat) = state.seats.get(&id).filter(|seat| seat.greeted) {
+            // A member whose queue is full has enough to read to know that.
+            seat.take(&Arc::new(Down::Beat { settled }));
+        }
     }
 
     pub(super) fn place(&self, request: &PlaceRequest) -> PlaceReply {
