@@ -229,11 +229,14 @@ impl Course {
     /// A path was answered: it could feed the stream.
     pub(crate) fn answered(&mut self, path: PathId, term: u64, epoch: u64, now: Duration) {
         let over = self.left.is_some_and(|left| epoch <= left);
-        let old = self.paths.get(path).is_some_and(|p| p.newer) && epoch <= self.epoch;
-        if term < self.term || epoch < self.epoch || over || old {
+        let stale = term < self.term || epoch < self.epoch || over;
+        let needless = self.carrying() && self.paths.get(path).is_some_and(|p| p.newer);
+        if stale || needless && epoch == self.epoch {
             if let Some(refused) = self.paths.take(path) {
                 self.actions.push_back(Action::Drop { path });
-                self.candidates.rest(&refused.address, now + LOCATE_EVERY);
+                if stale {
+                    self.candidates.rest(&refused.address, now + LOCATE_EVERY);
+                }
                 if refused.newer {
                     self.ask_beyond(now);
                 }

@@ -1,8 +1,9 @@
 //! A source that brings nothing, or is silent for long: perhaps its publisher is on elsewhere by now, where no operator
 //! looks.
 //!
-//! It may as well be a line that stands still. So the source is kept, origins that could have a newer session are asked
-//! beside it, and only one that has is taken.
+//! It may as well be a line that stands still. So the source is kept, and origins that could have a newer session are asked
+//! beside it. One that has is taken; one that has the same session is, where the source is silent and does not just bring
+//! nothing: it may be the ingress, cut off from the operators.
 
 use std::time::Duration;
 

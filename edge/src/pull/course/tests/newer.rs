@@ -43,6 +43,29 @@ fn who_has_the_same_session_is_let_go() {
 }
 
 #[test]
+fn who_has_the_same_session_takes_over_from_a_source_that_is_silent() {
+    let mut s = Scenario::new();
+    s.located(at(5, 5, &["home"]));
+    s.deliver("home", 5, 5);
+    s.silence("home");
+    s.pass(1_001 * MS);
+    s.beyond(&["ingress"]);
+    s.deliver("ingress", 5, 5);
+    assert_eq!(s.addresses(), ["ingress"]);
+}
+
+#[test]
+fn who_was_let_go_for_having_the_same_session_is_asked_at_once_when_the_source_dies() {
+    let mut s = Scenario::carried();
+    s.dries_up("home", true);
+    s.beyond(&["ingress"]);
+    s.answer("ingress", 5, 5);
+    assert_eq!(s.addresses(), ["home"]);
+    s.end("home", Ending::Broken);
+    assert_eq!(s.addresses(), ["ingress"]);
+}
+
+#[test]
 fn others_are_asked_each_second_for_as_long_as_nothing_comes() {
     let mut s = Scenario::carried();
     s.dries_up("home", true);
