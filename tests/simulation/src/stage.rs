@@ -22,6 +22,8 @@ pub(crate) struct Show {
     pub(crate) origin: usize,
     /// The highest number that a session of the stream has had.
     pub(crate) highest: u64,
+    /// The newest session whose number is known.
+    pub(crate) numbered: u64,
     /// The publisher means to be on.
     pub(crate) wanted: bool,
     /// When that last changed.
@@ -133,11 +135,19 @@ impl Stage {
         let show = &mut state.shows[stream];
         let (session, below) = (show.session, epoch < show.highest);
         show.highest = show.highest.max(epoch);
+        show.numbered = session;
         if below && state.below.insert((stream, session)) {
             let name = publisher::name(stream);
             let text = format!("session {session} of {name} has a number below an older one's");
             self.timeline.note(now_us, &text);
         }
+    }
+
+    /// Whether a stream is on whose number is not known.
+    pub(crate) fn lacks_numbers(&self) -> bool {
+        let state = self.state.lock();
+        let mut shows = state.shows.iter();
+        shows.any(|show| show.on && show.numbered != show.session)
     }
 
     /// Whether `session` may be late: its number is below an older one's, so that it is sent away or waited for until

@@ -231,6 +231,7 @@ impl World {
             }
             self.now_us = until_us;
             self.exit();
+            self.number_new();
             if self.now_us.is_multiple_of(CHECK_EVERY_US) {
                 self.check();
             }

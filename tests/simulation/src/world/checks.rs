@@ -27,6 +27,8 @@ const KEPT_MAX: u64 = 3;
 const LEAVING_US: u64 = 1_000_000;
 /// An operator that the member reaches as it should knows of its drain after so long.
 const TOLD_US: u64 = 250_000;
+/// Clocks that differ by so much may number sessions in another order than they began.
+const SKEWED_MS: u64 = 1_000;
 
 /// What is counted over the whole run.
 #[derive(Default)]
@@ -193,9 +195,17 @@ impl World {
         self.nodes.iter().find(|node| node.place.name() == id)
     }
 
+    /// Looks at once which number a session has that has just begun: one with a number below an older one's may be sent
+    /// away before the next check.
+    pub(super) fn number_new(&self) {
+        if self.plan.skew_max_ms >= SKEWED_MS && self.stage.lacks_numbers() {
+            self.number();
+        }
+    }
+
     /// Looks which number each stream's session has, where clocks are so far apart that it may be below an older one's.
     fn number(&self) {
-        if self.plan.skew_max_ms < 1_000 {
+        if self.plan.skew_max_ms < SKEWED_MS {
             return;
         }
         for (index, node) in self.origins() {
