@@ -57,6 +57,8 @@ pub(crate) struct EdgeMetrics {
     pub(crate) pulls: IntGauge,
     /// Pulls asked of sources.
     pub(crate) paths: IntCounter,
+    /// Streams that went on from another source.
+    pub(crate) moves: IntCounter,
     path_endings: IntCounterVec,
 }
 
@@ -83,6 +85,10 @@ impl EdgeMetrics {
                 "Streams that are pulled or looked for.",
             )?,
             paths: registry.counter("headwater_edge_paths_total", "Pulls asked of sources.")?,
+            moves: registry.counter(
+                "headwater_edge_moves_total",
+                "Times that a stream went on from another source than before.",
+            )?,
             path_endings: registry.counters(
                 "headwater_edge_paths_ended_total",
                 "Pulls from sources that have ended, by reason.",

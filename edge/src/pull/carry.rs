@@ -40,6 +40,8 @@ struct Carrying {
     reported: Option<Duration>,
     /// What the operator was told last: session and term.
     told: Option<(u64, u64)>,
+    /// Where what came last came from.
+    served_by: Option<String>,
 }
 
 impl Drop for Carrying {
@@ -69,6 +71,7 @@ pub(super) async fn run(shared: Arc<Shared>, pull: Arc<Pull>) {
         lookup: None,
         reported: None,
         told: None,
+        served_by: None,
         shared,
         pull,
     };
@@ -234,6 +237,19 @@ impl Carrying {
         self.paths.insert(id, Running::start(errand));
     }
 
+    /// Something was heard of a source.
+    fn served(&mut self) {
+        let by = self.course.upstream();
+        if self.served_by.as_deref() == by {
+            return;
+        }
+        tracing::info!(key = %self.pull.key(), source = by, "pulling");
+        if self.served_by.is_some() {
+            self.shared.upstream.metrics.moves.inc();
+        }
+        self.served_by = by.map(str::to_owned);
+    }
+
     fn hear(&mut self, path: PathId, news: News) {
         let now = clock::now();
         let before = self.pull.source();
@@ -241,10 +257,7 @@ impl Carrying {
             News::Answered { term, epoch } => self.course.answered(path, term, epoch, now),
             News::Heard => {
                 self.course.heard(path, now);
-                let after = self.course.upstream();
-                if before.as_deref() != after {
-                    tracing::info!(key = %self.pull.key(), source = after, "pulling");
-                }
+                self.served();
                 self.report();
             }
             News::Silent => {
