@@ -68,6 +68,11 @@ impl Cores {
         self.0.len()
     }
 
+    /// Each of them alone.
+    pub fn each(&self) -> impl Iterator<Item = Cores> {
+        self.0.iter().map(|core| Cores(vec![*core]))
+    }
+
     /// As a list for people.
     pub fn show(&self) -> String {
         let numbers: Vec<String> = self.0.iter().map(usize::to_string).collect();

@@ -32,6 +32,7 @@ pub mod stream;
 mod streams;
 mod table;
 pub mod tls;
+mod witness;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

@@ -94,6 +94,8 @@ struct Round {
     load_busy: f64,
     /// At the paced rate.
     at_rate: Paced,
+    /// Share of the load's cores that was used at the paced rate.
+    load_busy_at_rate: f64,
 }
 
 /// Measures and returns the table.
@@ -176,13 +178,15 @@ async fn measure(
         crowd.check()?;
         for (name, round) in [("echo", &of_echo), ("operator", &of_operator)] {
             progress(&format!(
-                "  round {number}, {name}: {:.0} calls/s, {:.1} µs of its process each, load {:.0} % busy; at {rate}/s p50 {:.2} ms, p99 {:.2} ms ({:.2} in the median 100 ms)",
+                "  round {number}, {name}: {:.0} calls/s, {:.1} µs of its process each, load {:.0} % busy; at {rate}/s p50 {:.2} ms, p99 {:.2} ms ({:.2} while the machine was steady, {:.0} % of the time slow), load {:.0} % busy",
                 round.calls_per_second,
                 round.core_us_per_call,
                 round.load_busy * 100.0,
-                round.at_rate.whole.p50_ms,
-                round.at_rate.whole.p99_ms,
-                round.at_rate.moment_p99_ms,
+                round.at_rate.all.p50_ms,
+                round.at_rate.all.p99_ms,
+                round.at_rate.steady.p99_ms,
+                round.at_rate.slow_share * 100.0,
+                round.load_busy_at_rate * 100.0,
             ));
         }
         figures.echo.push(of_echo);
@@ -194,19 +198,46 @@ async fn measure(
 
 #[expect(clippy::cast_precision_loss, reason = "figures for people")]
 async fn round(basics: &Basics, calls: &Calls, pid: u32, rate: u64) -> Result<Round, BenchError> {
-    let (began_ns, before_s) = (now_ns(), cpu::process_s(pid));
-    let idle_s = basics.load_cores.used().idle_s;
+    let (began, before_s) = (LoadTime::now(basics), cpu::process_s(pid));
     let done = calls.saturate(basics.seconds).await?;
-    let wall_s = Duration::from_nanos(now_ns().saturating_sub(began_ns)).as_secs_f64();
+    let ended = LoadTime::now(basics);
     let used_s = cpu::process_s(pid) - before_s;
-    let idle_s = basics.load_cores.used().idle_s - idle_s;
-    let at_rate = calls.at_rate(rate, basics.seconds).await?;
+    let cores = [&basics.server_cores, &basics.load_cores];
+    let at_rate = calls.at_rate(rate, basics.seconds, &cores).await?;
     Ok(Round {
-        calls_per_second: done as f64 / wall_s,
+        calls_per_second: done as f64 / began.until_s(ended),
         core_us_per_call: used_s * 1e6 / done.max(1) as f64,
-        load_busy: (1.0 - idle_s / (wall_s * basics.load_cores.count() as f64)).max(0.0),
+        load_busy: began.busy(ended, basics),
         at_rate,
+        load_busy_at_rate: ended.busy(LoadTime::now(basics), basics),
     })
+}
+
+/// A moment, and what the load's cores had idled by then.
+#[derive(Clone, Copy, Debug)]
+struct LoadTime {
+    at_ns: u64,
+    idle_s: f64,
+}
+
+impl LoadTime {
+    fn now(basics: &Basics) -> LoadTime {
+        LoadTime {
+            at_ns: now_ns(),
+            idle_s: basics.load_cores.used().idle_s,
+        }
+    }
+
+    fn until_s(self, later: LoadTime) -> f64 {
+        Duration::from_nanos(later.at_ns.saturating_sub(self.at_ns)).as_secs_f64()
+    }
+
+    /// Share of the load's cores that was used until `later`.
+    #[expect(clippy::cast_precision_loss, reason = "a share for people")]
+    fn busy(self, later: LoadTime, basics: &Basics) -> f64 {
+        let all_s = self.until_s(later) * basics.load_cores.count() as f64;
+        (1.0 - (later.idle_s - self.idle_s) / all_s).max(0.0)
+    }
 }
 
 /// The operator as a process.
@@ -260,8 +291,10 @@ fn show(figures: &Figures) -> String {
         "µs of its process each",
         "p50 ms at the rate",
         "p99 ms",
-        "p99 of the median 100 ms",
+        "while the machine was steady",
+        "slow % of the time",
         "load busy %",
+        "at the rate %",
     ]);
     for (side, rounds) in [("echo", &figures.echo), ("operator", &figures.operator)] {
         let spread = |of: fn(&Round) -> f64, decimals| {
@@ -271,10 +304,12 @@ fn show(figures: &Figures) -> String {
             side.to_owned(),
             spread(|r| r.calls_per_second, 0),
             spread(|r| r.core_us_per_call, 1),
-            spread(|r| r.at_rate.whole.p50_ms, 2),
-            spread(|r| r.at_rate.whole.p99_ms, 2),
-            spread(|r| r.at_rate.moment_p99_ms, 2),
+            spread(|r| r.at_rate.all.p50_ms, 2),
+            spread(|r| r.at_rate.all.p99_ms, 2),
+            spread(|r| r.at_rate.steady.p99_ms, 2),
+            spread(|r| r.at_rate.slow_share * 100.0, 0),
             spread(|r| r.load_busy * 100.0, 0),
+            spread(|r| r.load_busy_at_rate * 100.0, 0),
         ]);
     }
     let ratio = |of: fn(&Round, &Round) -> f64| {

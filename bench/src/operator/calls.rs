@@ -1,22 +1,23 @@
 //! Look-ups: as many as go, and as many as are asked for.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use futures_util::future::try_join_all;
 use headwater_location::proto::location_client::LocationClient;
 use headwater_location::proto::{LocateReply, LocateRequest};
 use headwater_process::tls::Dialer;
 use serde::Serialize;
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tonic::transport::Channel;
 
 use crate::clock::{now_ns, sleep_until};
+use crate::cpu::Cores;
 use crate::error::BenchError;
-use crate::stats::{Quantiles, Spread};
+use crate::stats::Quantiles;
+use crate::witness::{Steadiness, Witness};
 
 /// Connections over which the calls are spread, as those of several edges are.
 const CONNECTIONS: usize = 4;
@@ -24,8 +25,6 @@ const CONNECTIONS: usize = 4;
 const AT_ONCE: usize = 32;
 /// Calls that are asked for come in groups, one in so many microseconds.
 const GROUP_US: u64 = 1_000;
-/// A machine that stands still for some ms is seen in the moments that this hits, and in no other.
-const MOMENT_US: u64 = 100_000;
 
 /// Who asks, and for what.
 #[derive(Clone, Debug)]
@@ -38,26 +37,23 @@ pub(super) struct Calls {
 /// How long calls took that were asked for at a rate.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(super) struct Paced {
-    pub(super) whole: Quantiles,
-    /// The median of the p99 of all moments of 100 ms.
-    pub(super) moment_p99_ms: f64,
+    pub(super) all: Quantiles,
+    /// Those that were due while the machine was steady.
+    pub(super) steady: Quantiles,
+    /// Share of the time in which the machine was slow.
+    pub(super) slow_share: f64,
 }
 
 impl Paced {
-    /// Of calls with the moment in which each was due, and the µs that it took from then.
-    fn of(calls: &[(u64, u32)]) -> Paced {
-        let mut moments: BTreeMap<u64, Vec<u32>> = BTreeMap::new();
-        for (moment, took_us) in calls {
-            moments.entry(*moment).or_default().push(*took_us);
-        }
-        let p99s = moments
-            .values_mut()
-            .map(|micros| Quantiles::of(micros).p99_ms);
-        let moment_p99_ms = Spread::of(p99s).map_or(0.0, |spread| spread.median);
-        let mut micros: Vec<u32> = calls.iter().map(|(_, took_us)| *took_us).collect();
+    /// Of calls with when each was due, and the µs that it took from then.
+    fn of(calls: &[(u64, u32)], machine: &Steadiness) -> Paced {
+        let micros = calls.iter().map(|(_, took_us)| *took_us);
+        let steady = calls.iter().filter(|(due_ns, _)| machine.at(*due_ns));
+        let steady = steady.map(|(_, took_us)| *took_us);
         Paced {
-            whole: Quantiles::of(&mut micros),
-            moment_p99_ms,
+            all: Quantiles::of(&mut micros.collect::<Vec<_>>()),
+            steady: Quantiles::of(&mut steady.collect::<Vec<_>>()),
+            slow_share: machine.slow_share(),
         }
     }
 }
@@ -134,43 +130,53 @@ impl Calls {
     }
 
     /// `per_second` for `seconds`, whether or not the earlier ones were answered. How long each took counts from when it
-    /// was due.
-    pub(super) async fn at_rate(&self, per_second: u64, seconds: u64) -> Result<Paced, BenchError> {
+    /// was due. `cores` are those that the calls are made and answered on.
+    pub(super) async fn at_rate(
+        &self,
+        per_second: u64,
+        seconds: u64,
+        cores: &[&Cores],
+    ) -> Result<Paced, BenchError> {
         let groups = seconds.saturating_mul(1_000_000) / GROUP_US;
         let each = (per_second.saturating_mul(GROUP_US) / 1_000_000).max(1);
-        let all = usize::try_from(groups.saturating_mul(each)).unwrap_or(0);
-        let (done, mut times) = mpsc::channel(all.max(1));
         let (calls, runtime) = (self.clone(), Handle::current());
+        let witness = Witness::start(cores);
         let begins_ns = now_ns();
-        // A thread of its own keeps the pace to microseconds; the runtime's timers keep it to milliseconds.
+        // A thread of its own keeps the pace to microseconds; the runtime's timers keep it to milliseconds. Nobody waits
+        // for an answer but the group's own task: to wake another thread for each call took more of the load's core than
+        // the call itself, and left it no room at 10,000 a second.
         let pacer = tokio::task::spawn_blocking(move || {
+            let mut asked = Vec::with_capacity(usize::try_from(groups).unwrap_or(0));
             for group in 0..groups {
                 let due_us = group.saturating_mul(GROUP_US);
                 let due_ns = begins_ns.saturating_add(due_us.saturating_mul(1_000));
-                let moment = due_us / MOMENT_US;
                 sleep_until(due_ns);
-                for n in 0..each {
-                    let turn = usize::try_from(n).unwrap_or(0) % CONNECTIONS;
-                    let Some(mut client) = calls.clients.get(turn).cloned() else {
-                        continue;
-                    };
-                    let (request, done) = (calls.request(), done.clone());
-                    runtime.spawn(async move {
-                        let answer = locate(&mut client, request).await;
-                        let took_us = now_ns().saturating_sub(due_ns) / 1_000;
-                        let took_us = u32::try_from(took_us).unwrap_or(u32::MAX);
-                        // There is room for all.
-                        drop(done.try_send(answer.map(|_| (moment, took_us))));
-                    });
-                }
+                let answers = calls.clone().group(each, due_ns);
+                asked.push((due_ns, runtime.spawn(answers)));
+            }
+            asked
+        });
+        let mut taken = Vec::new();
+        for (due_ns, answers) in pacer.await.map_err(|e| failed(&e))? {
+            let micros = answers.await.map_err(|e| failed(&e))??;
+            taken.extend(micros.into_iter().map(|took_us| (due_ns, took_us)));
+        }
+        Ok(Paced::of(&taken, &witness.ask()?))
+    }
+
+    /// `each` calls at once: the µs that each took since `due_ns`.
+    async fn group(self, each: u64, due_ns: u64) -> Result<Vec<u32>, BenchError> {
+        let turns = self.clients.iter().cycle().cloned();
+        let count = usize::try_from(each).unwrap_or(0);
+        let calls = turns.take(count).map(|mut client| {
+            let request = self.request();
+            async move {
+                locate(&mut client, request).await?;
+                let took_us = now_ns().saturating_sub(due_ns) / 1_000;
+                Ok(u32::try_from(took_us).unwrap_or(u32::MAX))
             }
         });
-        let mut taken = Vec::with_capacity(all);
-        while let Some(call) = times.recv().await {
-            taken.push(call?);
-        }
-        pacer.await.map_err(|e| failed(&e))?;
-        Ok(Paced::of(&taken))
+        try_join_all(calls).await
     }
 }
 
@@ -193,20 +199,4 @@ pub(super) async fn client(to: SocketAddr) -> Result<LocationClient<Channel>, Be
         .await
         .map_err(|e| BenchError::part(format!("connecting to {to}: {e}")))?;
     Ok(LocationClient::new(channel))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_machine_that_stands_still_is_seen_in_the_whole_and_not_in_the_median_of_moments() {
-        let mut calls: Vec<(u64, u32)> = (0..10)
-            .flat_map(|moment| (0..100).map(move |n| (moment, 1_000 + n)))
-            .collect();
-        calls.extend((0..100).map(|_| (3, 50_000)));
-        let paced = Paced::of(&calls);
-        assert_eq!(paced.whole.p99_ms, 50.0);
-        assert_eq!(paced.moment_p99_ms, 1.098);
-    }
 }
