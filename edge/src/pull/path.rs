@@ -145,13 +145,14 @@ async fn carry(errand: &Errand, pull: &mut Pull) -> (Ending, &'static str) {
         } else {
             None
         };
+        let now = clock::now();
         let slow = if let Event::Tag { tag, .. } = &event {
-            brought = clock::now();
-            lateness.is_slow(tag.dts, brought)
+            brought = now;
+            lateness.is_slow(tag.dts, now)
         } else {
             false
         };
-        let signal = match feed.take(event, clock::now()) {
+        let signal = match feed.take(event, now) {
             Ok(signal) => signal,
             Err(error) => return stale(error),
         };
@@ -166,7 +167,7 @@ async fn carry(errand: &Errand, pull: &mut Pull) -> (Ending, &'static str) {
         if std::mem::take(&mut first) {
             tell(errand, News::Heard).await;
         }
-        let was_dry = std::mem::replace(&mut dry, clock::now() >= brought + DRY);
+        let was_dry = std::mem::replace(&mut dry, now >= brought + DRY);
         if was_dry != dry {
             tell(errand, News::Dry(dry)).await;
         }
