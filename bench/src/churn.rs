@@ -74,13 +74,13 @@ pub(crate) fn run(matches: &ArgMatches, choices: &Choices) -> Result<String, Ben
         };
         let picture = &measured.load.first_picture;
         progress(&format!(
-            "  {what}, round {number}: first picture p50 {:.1} ms, p99 {:.1} ms, max {:.1} ms of {}; {} refused; noise {:.1} %",
+            "  {what}, round {number}: first picture p50 {:.1} ms, p99 {:.1} ms, max {:.1} ms of {}; {} refused; {}",
             picture.p50_ms,
             picture.p99_ms,
             picture.max_ms,
             picture.count,
             measured.load.refused,
-            measured.noise * 100.0
+            measured.disturbance()
         ));
         rounds.push(measured);
     }

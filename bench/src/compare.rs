@@ -137,7 +137,7 @@ fn one(
 ) -> Result<Round, BenchError> {
     let measured = round(stage, &plan(std::slice::from_ref(play), viewers, seconds))?;
     progress(&format!(
-        "  {name}: {:.3} core-s/GB ({:.3} in its process), p50 {:.1} ms, p99 {:.1} ms, {} playing, {} stalled; load {:.0} % busy, noise {:.1} %",
+        "  {name}: {:.3} core-s/GB ({:.3} in its process), p50 {:.1} ms, p99 {:.1} ms, {} playing, {} stalled; load {:.0} % busy, {}",
         measured.cost(),
         measured.process_cost(),
         measured.load.latency.p50_ms,
@@ -145,7 +145,7 @@ fn one(
         measured.load.playing,
         measured.load.stalled,
         measured.load_busy * 100.0,
-        measured.noise * 100.0,
+        measured.disturbance(),
     ));
     Ok(measured)
 }

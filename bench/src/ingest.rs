@@ -114,12 +114,12 @@ pub(crate) fn run(matches: &ArgMatches, program: &std::path::Path) -> Result<Str
 
 fn show_round(number: u32, side: &str, round: &Round) {
     progress(&format!(
-        "  round {number}, {side}: {:.3} cores ({:.3} in its process), {:.1} MB/s; load {:.0} % busy, noise {:.1} %",
+        "  round {number}, {side}: {:.3} cores ({:.3} in its process), {:.1} MB/s; load {:.0} % busy, {}",
         round.core_busy(),
         round.process_busy(),
         round.load.megabytes_a_second(),
         round.load_busy * 100.0,
-        round.noise * 100.0,
+        round.disturbance(),
     ));
 }
 

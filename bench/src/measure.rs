@@ -11,6 +11,7 @@ use crate::error::BenchError;
 use crate::load::{LoadPlan, LoadReport, LoadState};
 use crate::part::{Kind, Part};
 use crate::publish::Publishers;
+use crate::witness::{Steadiness, Witness};
 
 /// A load whose cores are busier than this was the limit itself.
 const LOAD_BUSY_MAX: f64 = 0.95;
@@ -53,6 +54,8 @@ pub struct Round {
     pub noise: f64,
     /// Share of the server's cores that a hypervisor took.
     pub stolen: f64,
+    /// Share of the time in which the load's cores ran below half of their speed, as a host can make them without a word.
+    pub slow: f64,
 }
 
 impl Round {
@@ -84,6 +87,15 @@ impl Round {
     /// Whether the load, not the server, was the limit.
     pub fn load_was_the_limit(&self) -> bool {
         self.load_busy > LOAD_BUSY_MAX
+    }
+
+    /// What else went on, for people.
+    pub fn disturbance(&self) -> String {
+        format!(
+            "noise {:.1} %, machine slow {:.0} %",
+            self.noise * 100.0,
+            self.slow * 100.0
+        )
     }
 
     /// Whether too much else went on.
@@ -133,13 +145,17 @@ pub fn round(stage: &Stage<'_>, plan: &LoadPlan) -> Result<Round, BenchError> {
     loop {
         match load.hear::<LoadState>()? {
             LoadState::Joined { .. } => {}
-            LoadState::Measuring => before = Some(Sample::take(stage, Some(load.pid()))),
+            LoadState::Measuring => {
+                let witness = Witness::start(&[stage.load_cores]);
+                before = Some((Sample::take(stage, Some(load.pid())), witness));
+            }
             LoadState::Measured(report) => {
-                let Some(before) = before else {
+                let Some((before, witness)) = before else {
                     return Err(BenchError::part("the load measured before it began"));
                 };
                 let after = Sample::take(stage, Some(load.pid()));
-                return Ok(compare(stage, *report, &before, &after));
+                let machine = witness.ask()?;
+                return Ok(compare(stage, *report, &before, &after, &machine));
             }
             LoadState::Failed { why } => return Err(BenchError::Part(why)),
         }
@@ -157,9 +173,11 @@ pub fn while_published(
     publishers: &Publishers,
 ) -> Result<Round, BenchError> {
     std::thread::sleep(Duration::from_secs(warm_s));
+    let witness = Witness::start(&[stage.load_cores]);
     let (before, sent_before) = (Sample::take(stage, None), publishers.sent_bytes());
     std::thread::sleep(Duration::from_secs(seconds));
     let (after, sent) = (Sample::take(stage, None), publishers.sent_bytes());
+    let machine = witness.ask()?;
     if !publishers.running() {
         return Err(BenchError::part("a publisher ended during the measurement"));
     }
@@ -169,10 +187,16 @@ pub fn while_published(
         bytes: sent.saturating_sub(sent_before),
         ..LoadReport::default()
     };
-    Ok(compare(stage, load, &before, &after))
+    Ok(compare(stage, load, &before, &after, &machine))
 }
 
-fn compare(stage: &Stage<'_>, load: LoadReport, before: &Sample, after: &Sample) -> Round {
+fn compare(
+    stage: &Stage<'_>,
+    load: LoadReport,
+    before: &Sample,
+    after: &Sample,
+    machine: &Steadiness,
+) -> Round {
     let wall_s = Duration::from_nanos(after.at_ns.saturating_sub(before.at_ns)).as_secs_f64();
     let busy = |cores: &Cores, before: &CoreTime, after: &CoreTime| {
         (wall_s * count(cores) - (after.idle_s - before.idle_s)).max(0.0)
@@ -190,6 +214,7 @@ fn compare(stage: &Stage<'_>, load: LoadReport, before: &Sample, after: &Sample)
         noise: (after.others_s - before.others_s).max(0.0) / machine_s,
         stolen: (after.server.stolen_s - before.server.stolen_s)
             / (wall_s * count(stage.server_cores)),
+        slow: machine.slow_share(),
     }
 }
 

@@ -73,13 +73,13 @@ pub(crate) fn run(matches: &ArgMatches, choices: &Choices) -> Result<String, Ben
         publishers.stop()?;
         beside_ring_bytes.push(BesideRing::of(before, after, streams));
         progress(&format!(
-            "  round {number}: {} of {viewers} play; edge {:.3} cores ({:.3} in its process), origin and operator {:.3}; p50 {:.1} ms; noise {:.1} %",
+            "  round {number}: {} of {viewers} play; edge {:.3} cores ({:.3} in its process), origin and operator {:.3}; p50 {:.1} ms; {}",
             measured.load.playing,
             measured.core_busy(),
             measured.process_busy(),
             measured.helpers_s / measured.load.seconds.max(0.001),
             measured.load.latency.p50_ms,
-            measured.noise * 100.0,
+            measured.disturbance(),
         ));
         rounds.push(measured);
     }
