@@ -15,6 +15,7 @@ mod control;
 mod feed;
 mod head;
 mod metrics;
+mod patience;
 mod pull;
 mod receiver;
 mod refusal;

@@ -21,6 +21,7 @@ use tokio::time::{Instant, Sleep};
 
 use crate::head::{HeadError, PullHead};
 use crate::metrics::{HopMetrics, Side};
+use crate::patience::Patience;
 use crate::receiver::{Event, ReceiveError, Receiver};
 use crate::refusal::Refusal;
 use crate::request::PullRequest;
@@ -33,7 +34,8 @@ pub struct PullLimits {
     pub connect: Duration,
     /// How long the head of the answer may take. A sender may wait 2 s for a tag that has not come.
     pub head: Duration,
-    /// After this time without a byte the sender is suspect; it sends something every 100 ms.
+    /// After this time without a byte the sender is suspect; it sends something every 100 ms. On a line that loses packets
+    /// it has 300 ms more.
     pub silence: Duration,
     /// Payload bytes of a tag, at most.
     pub tag_max_bytes: usize,
@@ -154,7 +156,7 @@ pub struct Pull {
     head: PullHead,
     receiver: Receiver,
     wire: Wire,
-    silence: Duration,
+    patience: Patience,
     /// Moved on only when it rings: bytes come far more often than silence does.
     alarm: Pin<Box<Sleep>>,
     heard: Instant,
@@ -209,7 +211,7 @@ pub async fn connect_by(
         receiver: Receiver::new(&head, limits.tag_max_bytes),
         head,
         wire,
-        silence: limits.silence,
+        patience: Patience::new(limits.silence),
         alarm: Box::pin(tokio::time::sleep_until(now + limits.silence)),
         heard: now,
         suspect: false,
@@ -360,10 +362,14 @@ impl Pull {
                     self.metrics.received_bytes.inc_by(bytes.len() as u64);
                     let bytes_taken = bytes.len();
                     self.receiver.feed(bytes);
-                    self.heard = Instant::now();
-                    self.looks.took(bytes_taken, clock::at(self.heard));
+                    let (before, now) = (self.heard, Instant::now());
+                    self.heard = now;
+                    self.looks.took(bytes_taken, clock::at(now));
+                    let silent = now.saturating_duration_since(before);
+                    self.patience.heard(silent, clock::at(now));
                     if std::mem::take(&mut self.suspect) {
-                        self.alarm.as_mut().reset(self.heard + self.silence);
+                        let silence = self.patience.silence(clock::at(now));
+                        self.alarm.as_mut().reset(now + silence);
                         return Ok(Heard::Alive);
                     }
                 }
@@ -387,8 +393,9 @@ impl Pull {
                 // Polled again, it reads what is there.
                 () = looks.due() => {}
                 () = self.alarm.as_mut(), if !self.suspect => {
-                    let due = self.heard + self.silence;
-                    if Instant::now() >= due {
+                    let now = Instant::now();
+                    let due = self.heard + self.patience.silence(clock::at(now));
+                    if now >= due {
                         self.suspect = true;
                         return None;
                     }

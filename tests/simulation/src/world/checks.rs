@@ -15,8 +15,9 @@ const FRESH_US: u64 = 2_000_000;
 const FOUND_US: u64 = 5_000_000;
 
 /// A viewer of a stream that is on waits no longer for its next tag, as long as its edge and the publisher's origin run
-/// as they should and reach each other: whatever happens to others.
-const GAP_MAX_US: u64 = 1_500_000;
+/// as they should and reach each other: whatever happens to others. 300 ms of it are the patience with a line that loses
+/// packets.
+const GAP_MAX_US: u64 = 1_800_000;
 /// What was disturbed counts as well again after so long.
 const WELL_US: u64 = 4_000_000;
 /// How often operators are asked for a place. Each is kept for five seconds and counts as a stream meanwhile.
