@@ -7,22 +7,73 @@ use headwater_rig::http;
 
 use crate::plot::plot;
 
-/// What is looked at, the title of its panel, and what it may grow by besides a tenth.
-const GAUGES: [(&str, &str, f64); 9] = [
-    (
+/// What is looked at in the processes of a role.
+struct Gauge {
+    roles: &'static [&'static str],
+    name: &'static str,
+    /// Of its panel.
+    title: &'static str,
+    /// What it may grow by besides a tenth.
+    slack: f64,
+}
+
+const fn gauge(
+    roles: &'static [&'static str],
+    name: &'static str,
+    title: &'static str,
+    slack: f64,
+) -> Gauge {
+    Gauge {
+        roles,
+        name,
+        title,
+        slack,
+    }
+}
+
+const MIB: f64 = 1_048_576.0;
+const ALL: &[&str] = &["origin", "edge", "operator"];
+const MEDIA: &[&str] = &["origin", "edge"];
+
+const GAUGES: [Gauge; 9] = [
+    gauge(
+        ALL,
         "process_resident_memory_bytes",
         "resident, MiB",
-        4_194_304.0,
+        4.0 * MIB,
     ),
-    ("process_open_fds", "open files", 20.0),
-    ("headwater_process_tasks", "tasks", 20.0),
-    ("headwater_hub_streams", "streams in the hub", 5.0),
-    ("headwater_hub_ring_bytes", "rings, MiB", 4_194_304.0),
-    ("headwater_edge_pulls", "pulls", 5.0),
-    ("headwater_origin_publishers", "publishers", 20.0),
-    ("headwater_operator_streams", "streams in the ledger", 5.0),
-    ("headwater_operator_members", "members", 1.0),
+    gauge(ALL, "process_open_fds", "open files", 20.0),
+    gauge(ALL, "headwater_process_tasks", "tasks", 20.0),
+    gauge(MEDIA, "headwater_hub_streams", "streams in the hub", 5.0),
+    gauge(MEDIA, "headwater_hub_ring_bytes", "rings, MiB", 4.0 * MIB),
+    gauge(&["edge"], "headwater_edge_pulls", "pulls", 5.0),
+    gauge(
+        &["origin"],
+        "headwater_origin_publishers",
+        "publishers",
+        20.0,
+    ),
+    gauge(
+        &["operator"],
+        "headwater_operator_streams",
+        "streams in the ledger",
+        5.0,
+    ),
+    gauge(&["operator"], "headwater_operator_members", "members", 1.0),
 ];
+
+/// The sum of all that are called `name`, whatever labels they have; `None` if there is none.
+fn sum(metrics: &str, name: &str) -> Option<f64> {
+    let values = metrics.lines().filter_map(|line| {
+        let behind = line.strip_prefix(name)?;
+        let value = match behind.strip_prefix('{') {
+            Some(labels) => labels.rsplit_once("} ")?.1,
+            None => behind.strip_prefix(' ')?,
+        };
+        Some(value.parse::<f64>().unwrap())
+    });
+    values.reduce(|sum, value| sum + value)
+}
 
 /// One process: its role, its admin port, and for each gauge what was seen when.
 struct Seen {
@@ -47,13 +98,14 @@ impl Witness {
     pub(crate) async fn look(&mut self, at: Duration) {
         for seen in &mut self.0 {
             let (_, metrics) = http::get(&seen.admin, "/metrics").await.unwrap();
-            for ((name, ..), values) in GAUGES.iter().zip(&mut seen.values) {
-                let value = metrics
-                    .lines()
-                    .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-                if let Some(value) = value {
-                    values.push((at.as_secs_f64(), value.parse().unwrap()));
+            for (gauge, values) in GAUGES.iter().zip(&mut seen.values) {
+                if !gauge.roles.contains(&seen.role) {
+                    continue;
                 }
+                let name = gauge.name;
+                let value = sum(&metrics, name)
+                    .unwrap_or_else(|| panic!("{} has no {name}:\n{metrics}", seen.role));
+                values.push((at.as_secs_f64(), value));
             }
         }
     }
@@ -64,7 +116,7 @@ impl Witness {
             let mut rows = "process,gauge,seconds,value\n".to_owned();
             self.each(|role, gauge, values| {
                 for (at, value) in values {
-                    writeln!(rows, "{role},{},{at:.0},{value}", gauge.0).unwrap();
+                    writeln!(rows, "{role},{},{at:.0},{value}", gauge.name).unwrap();
                 }
             });
             std::fs::write(path, rows).unwrap();
@@ -72,13 +124,16 @@ impl Witness {
         if let Ok(path) = std::env::var("SOAK_SVG") {
             let mut panels = Vec::new();
             self.each(|role, gauge, values| {
-                let scale = if gauge.1.ends_with("MiB") {
-                    1_048_576.0
+                let scale = if gauge.title.ends_with("MiB") {
+                    MIB
                 } else {
                     1.0
                 };
                 let points = values.iter().map(|(at, it)| (at / 60.0, it / scale));
-                panels.push((format!("{role}: {}", gauge.1), points.collect::<Vec<_>>()));
+                panels.push((
+                    format!("{role}: {}", gauge.title),
+                    points.collect::<Vec<_>>(),
+                ));
             });
             std::fs::write(path, plot(&panels)).unwrap();
         }
@@ -87,7 +142,7 @@ impl Witness {
     /// Nothing is a tenth more in the last quarter than in the second one, which is behind the start.
     pub(crate) fn is_flat(&self) {
         let mut grown = Vec::new();
-        self.each(|role, (name, _, slack), values| {
+        self.each(|role, Gauge { name, slack, .. }, values| {
             let quarter = values.len() / 4;
             let mean = |part: &[(f64, f64)]| {
                 let sum: f64 = part.iter().map(|it| it.1).sum();
@@ -98,20 +153,29 @@ impl Witness {
             crate::say(&format!(
                 "{role} {name}: {before:.0} in the second quarter, {after:.0} in the last"
             ));
-            if after > before * 1.1 + slack {
+            if after > before * 1.1 + *slack {
                 grown.push(format!("{role} {name}: from {before:.0} to {after:.0}"));
             }
         });
         assert!(grown.is_empty(), "{grown:#?}");
     }
 
-    fn each(&self, mut see: impl FnMut(&str, (&str, &str, f64), &[(f64, f64)])) {
+    fn each(&self, mut see: impl FnMut(&str, &Gauge, &[(f64, f64)])) {
         for seen in &self.0 {
             for (gauge, values) in GAUGES.iter().zip(&seen.values) {
                 if !values.is_empty() {
-                    see(seen.role, *gauge, values);
+                    see(seen.role, gauge, values);
                 }
             }
         }
     }
+}
+
+#[test]
+fn a_gauge_is_the_sum_over_its_labels_and_of_no_other_name() {
+    let metrics =
+        "members_max 9\nmembers{kind=\"a\",role=\"b\"} 2\nmembers{kind=\"c\"} 3\nstreams 4\n";
+    assert_eq!(sum(metrics, "members"), Some(5.0));
+    assert_eq!(sum(metrics, "streams"), Some(4.0));
+    assert_eq!(sum(metrics, "pulls"), None);
 }
