@@ -74,16 +74,18 @@ impl Witness {
 fn watch(core: &Cores, end: &AtomicBool) -> Result<Vec<Look>, BenchError> {
     core.pin()?;
     let mut looks = Vec::new();
-    while !end.load(Ordering::Relaxed) {
+    loop {
         let (at_ns, before_ns) = (now_ns(), thread_ns());
         let mut x = black_box(1_u32);
         for _ in 0..STEPS {
             x = black_box(x.wrapping_mul(1_664_525).wrapping_add(1_013_904_223));
         }
         looks.push((at_ns, thread_ns().saturating_sub(before_ns)));
+        if end.load(Ordering::Relaxed) {
+            return Ok(looks);
+        }
         std::thread::sleep(EVERY);
     }
-    Ok(looks)
 }
 
 /// What this thread has run, so that it does not count when others have the core.
@@ -192,7 +194,7 @@ mod tests {
     fn the_time_of_a_thread_is_looked_at_on_every_core() {
         let cores = Cores::allowed().unwrap();
         let witness = Witness::start(&[&cores]);
-        std::thread::sleep(Duration::from_millis(20));
+        assert_eq!(witness.threads.len(), cores.count());
         let seen = witness.ask().unwrap();
         assert!(!seen.all.is_empty());
     }
