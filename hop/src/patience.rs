@@ -1,8 +1,8 @@
 //! How long a silence makes a sender suspect: longer on a line that loses packets.
 //!
 //! A sender says something every 100 ms. Where a packet is lost with none behind it that would tell, TCP sends it again
-//! after 200 ms, and after 400 ms more if that is lost too (RFC 6298, with the least time-out that Linux has): on a line that
-//! loses some packets in a hundred, silences of 600 ms come several times a minute, and nobody is dead.
+//! after 200 ms, and after 400 ms more if that is lost too (RFC 6298, with the least time-out that Linux has): a line that
+//! loses some packets in a hundred is silent for so long now and then, and nobody is dead.
 
 use std::time::Duration;
 
