@@ -63,9 +63,17 @@ pub(crate) fn command() -> Command {
             Arg::new("report-ms")
                 .long("report-ms")
                 .value_name("MS")
-                .help("How often members report the time of every stream that they have; 0: once")
+                .help("How often members report what is new of the streams that they have; 0: once")
                 .default_value("1000")
                 .value_parser(value_parser!(u64)),
+        )
+        .arg(
+            Arg::new("changes")
+                .long("changes")
+                .value_name("PERCENT")
+                .help("Streams of an edge that have gained or lost viewers whenever it reports")
+                .default_value("10")
+                .value_parser(value_parser!(u8).range(0..=100)),
         )
         .args(basic_flags("3", "10"))
 }
@@ -75,6 +83,8 @@ struct Figures {
     streams: usize,
     edges: usize,
     watches: usize,
+    /// Of each edge's streams, that have other viewers whenever it reports.
+    changes_percent: usize,
     rate_per_second: u64,
     /// The operator's resident memory before any member came, and with all of them after the last round.
     empty_bytes: u64,
@@ -122,6 +132,11 @@ pub(crate) fn run(matches: &ArgMatches, program: PathBuf) -> Result<String, Benc
         edges: count("edges")?,
         watches: count("watches")?,
         report_every: Duration::from_millis(matches.get_one("report-ms").copied().unwrap_or(0)),
+        changes_percent: matches
+            .get_one::<u8>("changes")
+            .copied()
+            .unwrap_or(0)
+            .into(),
     };
     basics.load_cores.pin()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -166,6 +181,7 @@ async fn measure(
         streams: plan.streams,
         edges: plan.edges,
         watches: plan.watches,
+        changes_percent: plan.changes_percent,
         rate_per_second: rate,
         empty_bytes,
         resident_bytes: 0,

@@ -20,7 +20,20 @@ impl Seen {
         let passed = i64::try_from(unix_ms.saturating_sub(self.unix_ms)).unwrap_or(i64::MAX);
         self.stream_dts_ms.saturating_add(passed)
     }
+
+    /// Whether who was told `self` can do without `later`: time stands where it follows from `self`, or behind that by no
+    /// more than 250 ms. Where it is ahead of that it is news, since the next session begins above it.
+    pub fn foretells(&self, later: &Seen) -> bool {
+        let ahead_ms = self
+            .stream_dts_ms_at(later.unix_ms)
+            .saturating_sub(later.stream_dts_ms);
+        later.unix_ms >= self.unix_ms && (0..=TOLD_AHEAD_MAX_MS).contains(&ahead_ms)
+    }
 }
+
+/// So much further than it is, in milliseconds, an operator may hold a stream's time to be: tags come now sooner, now later
+/// than their time stamps say, and who last told of it at a moment when they came soon need not tell again each second.
+const TOLD_AHEAD_MAX_MS: i64 = 250;
 
 /// What a member has to do with a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -62,6 +75,25 @@ pub struct Carried {
     pub seen: Option<Seen>,
     /// Viewers that this member serves.
     pub viewers: u32,
+}
+
+impl Carried {
+    /// Whether who was told `self` can do without `later`: nothing has changed, and time goes on as it did.
+    pub fn foretells(&self, later: &Carried) -> bool {
+        let time = match (&self.seen, &later.seen) {
+            (Some(told), Some(seen)) => told.foretells(seen),
+            (told, seen) => told == seen,
+        };
+        time && (&self.key, self.part, self.epoch, self.term, self.viewers)
+            == (
+                &later.key,
+                later.part,
+                later.epoch,
+                later.term,
+                later.viewers,
+            )
+            && (&self.ingress, &self.home) == (&later.ingress, &later.home)
+    }
 }
 
 /// One entry of a report: a part that the member has, or had.
@@ -273,6 +305,81 @@ mod tests {
             (u64::MAX, i64::MAX),
         ] {
             assert_eq!(seen.stream_dts_ms_at(unix_ms), want, "{unix_ms}");
+        }
+    }
+
+    #[test]
+    fn only_time_that_runs_ahead_or_falls_far_behind_is_news() {
+        let seen = |(stream_dts_ms, unix_ms)| Seen {
+            stream_dts_ms,
+            unix_ms,
+        };
+        for (told, later, foretold) in [
+            ((0, 1000), (0, 1000), true),
+            ((0, 1000), (5000, 6000), true),
+            ((0, 1000), (4750, 6000), true),
+            ((0, 1000), (4749, 6000), false),
+            ((0, 1000), (5001, 6000), false),
+            // A clock that was set back foretells nothing.
+            ((0, 1000), (0, 999), false),
+            ((i64::MAX, 0), (i64::MIN, u64::MAX), false),
+        ] {
+            assert_eq!(
+                seen(told).foretells(&seen(later)),
+                foretold,
+                "{told:?} {later:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn whatever_else_changes_of_a_part_is_news() {
+        let told = Carried {
+            key: StreamKey::new("default", "live", "room").unwrap(),
+            part: Part::Carrier,
+            epoch: 1,
+            term: 2,
+            ingress: None,
+            home: None,
+            seen: None,
+            viewers: 3,
+        };
+        assert!(told.foretells(&told));
+        let endpoint = Endpoint {
+            member: "o".into(),
+            address: "o:1".to_owned(),
+        };
+        let seen = Seen {
+            stream_dts_ms: 0,
+            unix_ms: 0,
+        };
+        for later in [
+            Carried {
+                epoch: 2,
+                ..told.clone()
+            },
+            Carried {
+                term: 3,
+                ..told.clone()
+            },
+            Carried {
+                ingress: Some(endpoint),
+                ..told.clone()
+            },
+            Carried {
+                home: Some("o".into()),
+                ..told.clone()
+            },
+            Carried {
+                seen: Some(seen),
+                ..told.clone()
+            },
+            Carried {
+                viewers: 4,
+                ..told.clone()
+            },
+        ] {
+            assert!(!told.foretells(&later), "{later:?}");
         }
     }
 }

@@ -36,17 +36,20 @@ pub(super) struct CrowdPlan {
     pub(super) edges: usize,
     /// Streams that each edge watches and carries.
     pub(super) watches: usize,
-    /// How often each member says where the time of its streams stands; zero: once.
+    /// How often each member says what is new of its streams; zero: once.
     pub(super) report_every: Duration,
+    /// Of how many of a hundred streams of an edge that is their viewers.
+    pub(super) changes_percent: usize,
 }
 
 impl CrowdPlan {
     /// Of member `n` of `count`.
-    fn pace(&self, n: usize, count: usize) -> Pace {
+    fn pace(&self, n: usize, count: usize, changes_percent: usize) -> Pace {
         let share = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         Pace {
             every: self.report_every,
             phase: self.report_every.saturating_mul(share(n)) / share(count).max(1),
+            changes_percent,
         }
     }
 }
@@ -88,7 +91,7 @@ impl Crowd {
         idle_origins.iter().for_each(AbortHandle::abort);
         for (n, session) in origins.iter().enumerate() {
             let carried = parts.remove(&n).unwrap_or_default();
-            spawn(session, carried, plan.pace(n, plan.origins));
+            spawn(session, carried, plan.pace(n, plan.origins, 0));
         }
         let crowd = Crowd {
             sessions: origins.into_iter().chain(edges.iter().cloned()).collect(),
@@ -121,7 +124,8 @@ impl Crowd {
             });
             let before = idle_edges.get(n);
             before.into_iter().for_each(AbortHandle::abort);
-            spawn(session, carried.collect(), plan.pace(n, plan.edges));
+            let pace = plan.pace(n, plan.edges, plan.changes_percent);
+            spawn(session, carried.collect(), pace);
         }
         Ok(crowd)
     }

@@ -30,13 +30,15 @@ pub(super) struct Session {
     heard: Arc<Heard>,
 }
 
-/// How often a member says where the time of its streams stands.
+/// How often a member says what is new of its streams.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Pace {
     /// Zero: once.
     pub(super) every: Duration,
     /// By so much it lags behind a member that began with it, so that not all speak at once.
     pub(super) phase: Duration,
+    /// Of a hundred of its streams so many have gained or lost viewers meanwhile.
+    pub(super) changes_percent: usize,
 }
 
 /// What the operator has said to a member.
@@ -124,10 +126,11 @@ impl Session {
         self.heard.over.get().map(String::as_str)
     }
 
-    /// Carries `parts` from now on: says so at once, then where the streams' time stands (not again if `pace` has no
-    /// time for it), and that it is alive, until the session is over.
+    /// Carries `parts` from now on: says so at once, then what is new of them by the rule of members with media behind
+    /// them (nothing if `pace` has no time for it), and that it is alive, until the session is over.
     pub(super) async fn carry(&self, parts: Vec<Carried>, pace: Pace) {
         let began_ms = clock::unix_ms();
+        let mut crowds = Crowds::new(parts, pace.changes_percent);
         let mut beats = tokio::time::interval(HEARTBEAT);
         // What is new is said at once; from then on each member has an instant of its own.
         let mut due = Instant::now();
@@ -150,8 +153,13 @@ impl Session {
                         stream_dts_ms: i64::try_from(unix_ms.saturating_sub(began_ms)).unwrap_or(0),
                         unix_ms,
                     };
-                    for chunk in parts.chunks(CHUNK_MAX_ENTRIES) {
-                        if self.say(&Up::Report(report(chunk, seen))).await.is_err() {
+                    let news = crowds.news(seen);
+                    for chunk in news.chunks(CHUNK_MAX_ENTRIES) {
+                        let report = Report {
+                            streams: chunk.to_vec(),
+                            ..Report::default()
+                        };
+                        if self.say(&Up::Report(report)).await.is_err() {
                             return;
                         }
                     }
@@ -169,16 +177,94 @@ impl Session {
     }
 }
 
-fn report(parts: &[Carried], seen: Seen) -> Report {
-    let streams = parts.iter().map(|part| StreamReport {
-        carried: Carried {
-            seen: Some(seen),
-            ..part.clone()
-        },
-        ended: false,
-    });
-    Report {
-        streams: streams.collect(),
-        ..Report::default()
+/// The parts of a member, and their viewers who come and go.
+#[derive(Debug)]
+struct Crowds {
+    /// As the operator was told last.
+    told: Vec<Carried>,
+    first: bool,
+    changes_percent: usize,
+    /// Where in the list viewers come and go next.
+    next: usize,
+}
+
+impl Crowds {
+    fn new(parts: Vec<Carried>, changes_percent: usize) -> Crowds {
+        Crowds {
+            told: parts,
+            first: true,
+            changes_percent,
+            next: 0,
+        }
+    }
+
+    /// What the operator has to be told of, of streams whose time stands at `seen`.
+    fn news(&mut self, seen: Seen) -> Vec<StreamReport> {
+        let first = std::mem::take(&mut self.first);
+        let count = self.told.len();
+        let change = if first {
+            0
+        } else {
+            count.saturating_mul(self.changes_percent) / 100
+        };
+        let begin = self.next;
+        self.next = begin.saturating_add(change).checked_rem(count).unwrap_or(0);
+        let mut news = Vec::new();
+        for (at, told) in self.told.iter_mut().enumerate() {
+            let distance = at
+                .saturating_add(count)
+                .saturating_sub(begin)
+                .checked_rem(count);
+            let changes = distance.is_some_and(|distance| distance < change);
+            let now = Carried {
+                seen: Some(seen),
+                // One comes, then one goes.
+                viewers: told.viewers ^ u32::from(changes),
+                ..told.clone()
+            };
+            if first || !told.foretells(&now) {
+                *told = now.clone();
+                news.push(StreamReport {
+                    carried: now,
+                    ended: false,
+                });
+            }
+        }
+        news
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use headwater_location::Part;
+
+    use super::*;
+
+    #[test]
+    fn each_stream_is_told_once_and_then_in_turn_as_its_viewers_change() {
+        let parts = (0..20).map(|n| Carried {
+            key: StreamKey::new("default", "live", &format!("{n}")).unwrap(),
+            part: Part::Carrier,
+            epoch: 1,
+            term: 1,
+            ingress: None,
+            home: None,
+            seen: None,
+            viewers: 10,
+        });
+        let mut crowds = Crowds::new(parts.collect(), 35);
+        let mut told = |at: u64| -> Vec<String> {
+            let seen = Seen {
+                stream_dts_ms: i64::try_from(at).unwrap(),
+                unix_ms: at,
+            };
+            let news = crowds.news(seen).into_iter();
+            news.map(|it| it.carried.key.stream().to_owned()).collect()
+        };
+        let names = |range: std::ops::Range<u32>| range.map(|n| n.to_string());
+        assert!(told(0).into_iter().eq(names(0..20)));
+        assert!(told(1000).into_iter().eq(names(0..7)));
+        assert!(told(2000).into_iter().eq(names(7..14)));
+        assert!(told(3000).into_iter().eq(names(0..1).chain(names(14..20))));
     }
 }

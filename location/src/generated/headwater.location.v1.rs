@@ -34,7 +34,8 @@ pub struct Member {
     #[prost(uint64, tag = "13")]
     pub revision: u64,
 }
-/// A pair of readings of one stream: the two clocks advance alike, so a later moment follows from it.
+/// A pair of readings of one stream: the two clocks advance alike, so a later moment follows from it. A member that has
+/// told of one tells of the next that does not follow: which is ahead of it, or more than 250 ms behind.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Seen {
     /// The last time stamp in stream time, milliseconds.

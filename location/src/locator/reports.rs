@@ -132,7 +132,8 @@ impl ReportSet {
     fn put(&mut self, carried: Carried) -> bool {
         let part = (carried.key.clone(), carried.part);
         let old = self.parts.get(&part);
-        if old == Some(&carried) {
+        // What was told stays: what comes is compared with that, not with what was kept back.
+        if old.is_some_and(|old| old.foretells(&carried)) {
             return false;
         }
         let urgent = old.is_none_or(|old| {
@@ -353,6 +354,31 @@ mod tests {
         };
         assert!(!set.put(busier.clone()));
         assert!(set.put(Carried { term: 2, ..busier }));
+    }
+
+    #[test]
+    fn time_that_goes_on_as_it_did_is_not_told_again() {
+        let mut set = ReportSet::new(1);
+        set.begin(0, NOW);
+        assert!(set.next(0).is_some_and(|snapshot| snapshot.complete));
+        let mut told = |stream_dts_ms, unix_ms| {
+            set.put(Carried {
+                seen: Some(Seen {
+                    stream_dts_ms,
+                    unix_ms,
+                }),
+                ..carried("a", 1)
+            });
+            let report = set.next(0)?;
+            report.streams.first()?.carried.seen
+        };
+        assert!(told(0, 0).is_some());
+        // Half a second behind in four steps is behind what was told, however small each step.
+        for (stream_dts_ms, unix_ms) in [(1_000, 1_000), (1_880, 2_000), (2_760, 3_000)] {
+            assert_eq!(told(stream_dts_ms, unix_ms), None, "{unix_ms}");
+        }
+        assert!(told(3_640, 4_000).is_some());
+        assert!(told(4_641, 5_000).is_some(), "ahead by a millisecond");
     }
 
     #[test]
