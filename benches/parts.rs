@@ -75,7 +75,7 @@ fn chunk_reader(c: &mut Criterion) {
         group.bench_function(format!("chunks_of_{chunk_size}"), |b| {
             b.iter(|| {
                 let mut reader = chunk::Reader::new(Limits::default());
-                let mut input: &[u8] = &wire;
+                let mut input = chunk::Input::Lent(&wire);
                 while let Some(message) = reader.read(&mut input).unwrap() {
                     black_box(message);
                 }

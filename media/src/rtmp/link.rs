@@ -3,7 +3,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::chunk::{Reader, Writer};
+use super::chunk::{Input, Reader, Writer};
 use super::control::Control;
 use super::error::RtmpError;
 use super::handshake::Handshake;
@@ -80,7 +80,7 @@ impl Link {
 
     /// Takes bytes from the front of `input` up to the end of a message that is not of the link's own
     /// concern; `None` when all bytes are taken, and once when the handshake is done.
-    pub(super) fn read(&mut self, input: &mut &[u8]) -> Result<Option<Message>, RtmpError> {
+    pub(super) fn read(&mut self, input: &mut Input<'_>) -> Result<Option<Message>, RtmpError> {
         let before = input.len();
         let result = self.read_uncounted(input);
         let taken = before.saturating_sub(input.len());
@@ -95,9 +95,9 @@ impl Link {
         Ok(message)
     }
 
-    fn read_uncounted(&mut self, input: &mut &[u8]) -> Result<Option<Message>, RtmpError> {
+    fn read_uncounted(&mut self, input: &mut Input<'_>) -> Result<Option<Message>, RtmpError> {
         if let Some(handshake) = &mut self.handshake {
-            let answer = handshake.read(input)?;
+            let answer = input.lend(|bytes| handshake.read(bytes))?;
             self.output.extend_from_slice(&answer);
             if handshake.is_done() {
                 self.handshake = None;

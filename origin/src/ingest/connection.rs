@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout};
 use super::error::End;
 use super::publish::{Connected, Publish};
 use super::publisher::Order;
-use super::wire::{Taken, discard, poll_read, send};
+use super::wire::{Reads, Taken, discard, send};
 use crate::shared::Shared;
 
 /// How long a peer may leave answers unread.
@@ -45,6 +45,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, mut received: Received) {
 struct Connection {
     shared: Arc<Shared>,
     socket: Line,
+    reads: Reads,
     /// When it is read; `None` where that cannot be chosen.
     looks: Option<Looks>,
     peer: SocketAddr,
@@ -82,6 +83,7 @@ impl Connection {
         Connection {
             shared,
             socket,
+            reads: Reads::default(),
             looks: pace.map(|pace| Looks::new(pace, began)),
             peer,
             rtmp,
@@ -111,6 +113,7 @@ impl Connection {
         loop {
             let Connection {
                 socket,
+                reads,
                 looks,
                 publish,
                 rtmp,
@@ -125,7 +128,7 @@ impl Connection {
                 () = stopping.as_mut() => Wake::Stopping,
                 order = next_order(publish) => Wake::Order(order),
                 () = alarm.as_mut() => Wake::Timeout,
-                read = poll_fn(|cx| poll_read(socket, rtmp, cx)) => Wake::Read(read),
+                read = poll_fn(|cx| reads.poll(socket, rtmp, cx)) => Wake::Read(read),
                 () = due(looks) => Wake::Look,
             };
             match wake {

@@ -2,14 +2,15 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::BytesMut;
 use headwater_media::rtmp::{RtmpError, ServerSession};
 use headwater_process::clock;
 use headwater_process::net::Line;
-use tokio::io::{AsyncRead as _, AsyncWriteExt as _, ReadBuf};
+use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
 use tokio::time::timeout;
 
 use super::error::End;
@@ -19,6 +20,17 @@ use super::error::End;
 const READ_BYTES: usize = 64 << 10;
 thread_local! {
     static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
+}
+
+/// A read into a buffer that is given away, whose payloads are parts of it then. Larger ones would cut fewer messages in
+/// two, and hold more events of a peer that sends the smallest messages there are.
+const GIVEN_BYTES: usize = 128 << 10;
+
+/// How a connection is read next.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Reads {
+    /// The last read left more than it took: what comes now will fill a buffer of its own.
+    filled: bool,
 }
 
 /// What one read gave.
@@ -41,9 +53,42 @@ pub(super) async fn send(socket: &mut Line, bytes: &[u8], within: Duration) -> R
     }
 }
 
-/// Reads once into this thread's buffer, and gives the bytes to `rtmp`; a read that does not fill the buffer is known to
-/// have left nothing.
-pub(super) fn poll_read(
+impl Reads {
+    /// Reads once, and gives the bytes to `rtmp`; a read that does not fill the buffer is known to have left nothing.
+    pub(super) fn poll(
+        &mut self,
+        socket: &mut Line,
+        rtmp: &mut ServerSession,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Taken>> {
+        if std::mem::take(&mut self.filled) {
+            return self.poll_given(socket, rtmp, cx);
+        }
+        let taken = ready!(poll_lent(socket, rtmp, cx))?;
+        self.filled = taken.bytes == READ_BYTES;
+        Poll::Ready(Ok(taken))
+    }
+
+    fn poll_given(
+        &mut self,
+        socket: &mut Line,
+        rtmp: &mut ServerSession,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Taken>> {
+        let mut buffer = BytesMut::with_capacity(GIVEN_BYTES);
+        let bytes = ready!(pin!(socket.read_buf(&mut buffer)).poll(cx))?;
+        let at = clock::now();
+        self.filled = bytes >= GIVEN_BYTES / 2;
+        let broken = if self.filled {
+            rtmp.input_given(buffer, at)
+        } else {
+            rtmp.input(&buffer, at)
+        };
+        Poll::Ready(Ok(Taken { bytes, at, broken }))
+    }
+}
+
+fn poll_lent(
     socket: &mut Line,
     rtmp: &mut ServerSession,
     cx: &mut Context<'_>,

@@ -1,7 +1,7 @@
 //! The chunk reader: interleaving, extended time stamps, chunk sizes that change, limits.
 
 use bytes::BytesMut;
-use headwater_media::rtmp::chunk::{ChunkError, Reader, Writer, put_message};
+use headwater_media::rtmp::chunk::{ChunkError, Input, Reader, Writer, put_message};
 use headwater_media::rtmp::{Head, Limits, Message};
 
 use crate::cut::pieces;
@@ -17,7 +17,7 @@ const LIMITS: Limits = Limits {
 const HEAP_MAX_BYTES: usize = LIMITS.max_buffered_bytes + LIMITS.max_message_bytes + (8 << 10);
 
 fn read<'a>(
-    pieces: impl Iterator<Item = &'a [u8]>,
+    pieces: impl Iterator<Item = Input<'a>>,
     mut each: impl FnMut(Message),
 ) -> Result<(), ChunkError> {
     let mut reader = Reader::new(LIMITS);
@@ -35,14 +35,29 @@ fn read<'a>(
 /// First byte: how the rest is cut.
 pub(crate) fn run(bytes: &[u8]) {
     let [seed, bytes @ ..] = bytes else { return };
-    let (_, heap_bytes) = heap::peak(|| read(std::iter::once(bytes), drop));
+    let lent = || std::iter::once(Input::Lent(bytes));
+    let (_, heap_bytes) = heap::peak(|| read(lent(), drop));
     assert!(heap_bytes <= HEAP_MAX_BYTES, "{heap_bytes} bytes in use");
 
-    let (mut whole, mut cut) = (Vec::new(), Vec::new());
-    let whole_end = read(std::iter::once(bytes), |message| whole.push(message));
-    let cut_end = read(pieces(bytes, *seed), |message| cut.push(message));
+    let mut whole = Vec::new();
+    let whole_end = read(lent(), |message| whole.push(message));
+    let mut cut = Vec::new();
+    let cut_end = read(pieces(bytes, *seed).map(Input::Lent), |message| {
+        cut.push(message)
+    });
     assert_eq!(whole, cut, "a split changes the messages");
     assert_eq!(whole_end, cut_end, "a split changes the end");
+    let mut kept = Vec::new();
+    let given = std::iter::once(Input::from(BytesMut::from(bytes)));
+    let kept_end = read(given, |message| kept.push(message));
+    assert_eq!(
+        whole, kept,
+        "a buffer that is given away changes the messages"
+    );
+    assert_eq!(
+        whole_end, kept_end,
+        "a buffer that is given away changes the end"
+    );
 }
 
 pub(crate) fn seeds() -> Vec<Vec<u8>> {

@@ -2,7 +2,7 @@
 //! events, names, the timeline, rings and a viewer's cursor.
 //!
 //! The input is a script of commands, media, time that passes and raw bytes. It is played twice: with each step's bytes
-//! in one piece, and cut in other places. Both must give the same events and the same rings.
+//! in one piece that is lent, and in other pieces that are given away. Both must give the same events and the same rings.
 
 mod ingest;
 mod script;
@@ -78,7 +78,7 @@ fn acts(input: &mut Input<'_>) -> Vec<Act> {
     acts
 }
 
-/// `cut`: how the bytes are cut beyond the script's own pieces.
+/// `cut`: how the bytes are cut beyond the script's own pieces, and then given away.
 fn play(acts: &[Act], handshake: bool, cut: Option<u8>) -> Outcome {
     let mut ingest = Ingest::new(LIMITS, handshake);
     for act in acts {
@@ -86,8 +86,8 @@ fn play(acts: &[Act], handshake: bool, cut: Option<u8>) -> Outcome {
             Act::Pass(time) => ingest.pass(*time),
             Act::View => ingest.view(),
             Act::Bytes(bytes) => match cut {
-                None => ingest.input(std::iter::once(&bytes[..])),
-                Some(seed) => ingest.input(pieces(bytes, seed)),
+                None => ingest.input(bytes),
+                Some(seed) => ingest.input_given(pieces(bytes, seed)),
             },
         };
         if !go_on {

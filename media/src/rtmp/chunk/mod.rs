@@ -2,11 +2,14 @@
 
 mod error;
 mod header;
+mod input;
 mod reader;
 mod stream;
+mod whole;
 mod writer;
 
 pub use error::ChunkError;
+pub use input::{Given, Input};
 pub use reader::Reader;
 pub use writer::{Writer, put_message};
 

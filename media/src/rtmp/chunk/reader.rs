@@ -5,7 +5,9 @@ use bytes::Bytes;
 use super::DEFAULT_CHUNK_SIZE;
 use super::error::ChunkError;
 use super::header::{Basic, Fields, MAX_HEADER_BYTES};
+use super::input::Input;
 use super::stream::{ChunkStream, skip_repeated_time};
+use super::whole::{self, Shape};
 use crate::rtmp::limits::Limits;
 use crate::rtmp::message::{Message, MessageError, message_type};
 
@@ -26,10 +28,19 @@ struct Header {
     bytes: usize,
 }
 
+/// What a step has come to.
+enum Step {
+    Message(Message),
+    /// The end of a chunk that ends no message.
+    Chunk,
+    /// All bytes are taken.
+    Hungry,
+}
+
 /// Reads chunks and gives messages.
 ///
-/// Payload bytes are copied once, from the input into a buffer of exactly the message's length. Idle, it
-/// holds about 60 bytes a chunk stream.
+/// Payload bytes are copied once, from the input into a buffer of exactly the message's length; or not at all, where a
+/// large message lies whole in an input that was given away. Idle, it holds about 60 bytes a chunk stream.
 #[derive(Debug)]
 pub struct Reader {
     limits: Limits,
@@ -71,25 +82,72 @@ impl Reader {
     ///
     /// # Errors
     /// As [`ChunkError`] says; nothing can be read after it.
-    pub fn read(&mut self, input: &mut &[u8]) -> Result<Option<Message>, ChunkError> {
+    pub fn read(&mut self, input: &mut Input<'_>) -> Result<Option<Message>, ChunkError> {
         loop {
-            let body = match self.body {
-                Some(body) => body,
-                None => match self.read_header(input)? {
-                    Some(body) => body,
-                    None => return Ok(None),
-                },
-            };
-            let left = self.read_body(body, input);
-            if left > 0 {
-                self.body = Some(Body { left, ..body });
-                return Ok(None);
-            }
-            self.body = None;
-            if let Some(message) = self.finish(body.stream)? {
+            if let Some(message) = self.read_whole(input)? {
                 return Ok(Some(message));
             }
+            match input.lend(|bytes| self.step(bytes))? {
+                Step::Message(message) => return Ok(Some(message)),
+                Step::Chunk => {}
+                Step::Hungry => return Ok(None),
+            }
         }
+    }
+
+    /// The next message without a copy, if all of it lies in an input that was given away, and it is worth that.
+    fn read_whole(&mut self, input: &mut Input<'_>) -> Result<Option<Message>, ChunkError> {
+        let Input::Given(given) = input else {
+            return Ok(None);
+        };
+        if self.body.is_some() || self.carry_bytes > 0 {
+            return Ok(None);
+        }
+        let Some(header) = self.parse_header(&given.bytes)? else {
+            return Ok(None);
+        };
+        let Some(stream) = header.stream.and_then(|index| self.streams.get_mut(index)) else {
+            return Ok(None);
+        };
+        let Some(length) = stream.next_length(header.fields) else {
+            return Ok(None);
+        };
+        // Copied or not, a message counts alike, so that what a peer may send does not hang on how it was read.
+        let buffered_bytes = self.buffered_bytes.saturating_add(length);
+        if length > self.limits.max_message_bytes || buffered_bytes > self.limits.max_buffered_bytes
+        {
+            return Ok(None);
+        }
+        let shape = Shape {
+            header: header.bytes,
+            length,
+            chunk_size: self.chunk_size,
+        };
+        let Some(payload) = whole::take(&mut given.bytes, shape) else {
+            return Ok(None);
+        };
+        given.kept_bytes = given.kept_bytes.saturating_add(length);
+        stream.apply(header.fields);
+        Ok(Some(stream.message(payload)))
+    }
+
+    /// Goes on to the end of a chunk.
+    fn step(&mut self, input: &mut &[u8]) -> Result<Step, ChunkError> {
+        let body = match self.body {
+            Some(body) => body,
+            None => match self.read_header(input)? {
+                Some(body) => body,
+                None => return Ok(Step::Hungry),
+            },
+        };
+        let left = self.read_body(body, input);
+        if left > 0 {
+            self.body = Some(Body { left, ..body });
+            return Ok(Step::Hungry);
+        }
+        self.body = None;
+        let message = self.finish(body.stream)?;
+        Ok(message.map_or(Step::Chunk, Step::Message))
     }
 
     /// The body of the next chunk; `None` if the header is not whole, which is then carried over.
@@ -249,13 +307,7 @@ impl Reader {
             return Ok(None);
         };
         self.buffered_bytes = self.buffered_bytes.saturating_sub(stream.length);
-        let message = Message {
-            chunk_stream_id: stream.id,
-            timestamp: stream.timestamp,
-            type_id: stream.type_id,
-            stream_id: stream.stream_id,
-            payload: Bytes::from(payload),
-        };
+        let message = stream.message(Bytes::from(payload));
         match message.type_id {
             message_type::SET_CHUNK_SIZE => self.set_chunk_size(first_u32(&message)?)?,
             message_type::ABORT => self.abort(first_u32(&message)?),

@@ -1,7 +1,10 @@
 //! One chunk stream: what its chunks so far say about the next one.
 
+use bytes::Bytes;
+
 use super::error::ChunkError;
 use super::header::Fields;
+use crate::rtmp::message::{Message, message_type};
 
 /// A type 3 chunk that begins a message repeats the time distance of the chunk before it; after a type 0
 /// chunk, section 5.3.1.2.4 takes that chunk's absolute time for the distance. Encoders that use the pair in
@@ -59,6 +62,31 @@ impl ChunkStream {
         } else {
             self.timestamp = self.timestamp.wrapping_add(fields.time);
             self.delta = fields.time;
+        }
+    }
+
+    /// The length of the media message that a chunk with the header `fields` begins; `None` where it begins none, or has
+    /// its time in the extended field, which some encoders repeat in every chunk and some do not.
+    pub(super) fn next_length(&self, fields: Option<Fields>) -> Option<usize> {
+        let extended = fields.map_or(self.extended.is_some(), |fields| fields.extended);
+        if self.partial.is_some() || extended {
+            return None;
+        }
+        let (length, type_id) = match fields.and_then(|fields| fields.kind) {
+            Some((length, type_id)) => (usize::try_from(length).ok()?, type_id),
+            None => (self.length, self.type_id),
+        };
+        matches!(type_id, message_type::AUDIO | message_type::VIDEO).then_some(length)
+    }
+
+    /// The message whose header was applied last.
+    pub(super) fn message(&self, payload: Bytes) -> Message {
+        Message {
+            chunk_stream_id: self.id,
+            timestamp: self.timestamp,
+            type_id: self.type_id,
+            stream_id: self.stream_id,
+            payload,
         }
     }
 

@@ -8,10 +8,11 @@ use super::*;
 use crate::rtmp::limits::Limits;
 use crate::rtmp::message::{Head, Message, message_type};
 
-fn read_all(mut bytes: &[u8]) -> Result<Vec<Message>, ChunkError> {
+fn read_all(bytes: &[u8]) -> Result<Vec<Message>, ChunkError> {
     let mut reader = Reader::new(Limits::default());
+    let mut input = Input::Lent(bytes);
     let mut messages = Vec::new();
-    while let Some(message) = reader.read(&mut bytes)? {
+    while let Some(message) = reader.read(&mut input)? {
         messages.push(message);
     }
     Ok(messages)
@@ -110,7 +111,8 @@ fn extended_times_are_read_on_every_format_and_told_from_payload_on_format_3() {
         for step in 1..20 {
             let mut reader = Reader::new(Limits::default());
             let mut got = Vec::new();
-            for mut piece in bytes.chunks(step) {
+            for piece in bytes.chunks(step) {
+                let mut piece = Input::Lent(piece);
                 while let Some(message) = reader.read(&mut piece).unwrap() {
                     if message.type_id == 9 {
                         assert_eq!(message.payload[..], [7; 130], "{name}, step {step}");
@@ -162,7 +164,7 @@ fn an_abort_drops_the_message_that_has_begun() {
     for _ in 0..10 {
         let bytes = [&begun[..], &abort].concat();
         assert!(
-            reader.read(&mut &bytes[..]).unwrap().is_some(),
+            reader.read(&mut Input::Lent(&bytes)).unwrap().is_some(),
             "what is aborted takes no room"
         );
         assert!(!reader.inside_message());

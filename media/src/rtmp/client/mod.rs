@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
+use super::chunk::Input;
 use super::command::{Capabilities, Command, PublishingType};
 use super::control::Control;
 use super::error::RtmpError;
@@ -99,12 +100,13 @@ impl ClientSession {
     ///
     /// # Errors
     /// What the server did wrong.
-    pub fn input(&mut self, mut bytes: &[u8], _now: Duration) -> Result<(), RtmpError> {
+    pub fn input(&mut self, bytes: &[u8], _now: Duration) -> Result<(), RtmpError> {
+        let mut input = Input::Lent(bytes);
         loop {
-            match self.link.read(&mut bytes)? {
+            match self.link.read(&mut input)? {
                 Some(message) => self.message(message)?,
                 None if self.phase == Phase::Handshake && self.link.is_open() => self.connect(),
-                None if bytes.is_empty() => break,
+                None if input.is_empty() => break,
                 None => {}
             }
         }

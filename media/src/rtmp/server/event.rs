@@ -89,3 +89,12 @@ pub enum ServerEvent {
     /// The viewer wants its media stopped or going again. It has been told that this is done.
     Pause(bool),
 }
+
+impl ServerEvent {
+    /// Gives a payload memory of its own.
+    pub(super) fn own(&mut self) {
+        if let ServerEvent::Media { payload, .. } = self {
+            *payload = Bytes::copy_from_slice(payload);
+        }
+    }
+}

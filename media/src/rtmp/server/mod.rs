@@ -8,8 +8,9 @@ mod queue;
 
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
+use super::chunk::Input;
 use super::control::Control;
 use super::error::RtmpError;
 use super::limits::Limits;
@@ -112,16 +113,42 @@ impl ServerSession {
     ///
     /// # Errors
     /// What the peer did wrong. Events from before it are still there, and so is output.
-    pub fn input(&mut self, mut bytes: &[u8], now: Duration) -> Result<(), RtmpError> {
-        if !bytes.is_empty() {
+    pub fn input(&mut self, bytes: &[u8], now: Duration) -> Result<(), RtmpError> {
+        self.take(&mut Input::Lent(bytes), now)
+    }
+
+    /// The same with a buffer that is given away: where most of it is media, payloads are parts of it and not copies, so
+    /// give what is full.
+    ///
+    /// # Errors
+    /// As [`input`](ServerSession::input).
+    pub fn input_given(&mut self, bytes: BytesMut, now: Duration) -> Result<(), RtmpError> {
+        let whole_bytes = bytes.len();
+        let mut input = Input::from(bytes);
+        let taken = self.take(&mut input, now);
+        // Few payloads must not keep much else: who sends a little media in a lot of nothing would fill memory with that.
+        if let Input::Given(given) = input
+            && given.kept_bytes() < whole_bytes / 2
+        {
+            let held = self.held.iter_mut();
+            self.events
+                .iter_mut()
+                .chain(held)
+                .for_each(ServerEvent::own);
+        }
+        taken
+    }
+
+    fn take(&mut self, input: &mut Input<'_>, now: Duration) -> Result<(), RtmpError> {
+        if !input.is_empty() {
             self.last_input = now;
             self.pinged = None;
         }
         loop {
             let was_open = self.link.is_open();
-            match self.link.read(&mut bytes)? {
+            match self.link.read(input)? {
                 Some(message) => self.message(message, now)?,
-                None if bytes.is_empty() => break,
+                None if input.is_empty() => break,
                 None => {}
             }
             if self.link.is_open() && !was_open {

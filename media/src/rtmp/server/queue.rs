@@ -29,6 +29,14 @@ impl EventQueue {
         self.0.push_back(Queued::Parts(parts));
     }
 
+    /// The events of messages; of aggregates the parts are copied when they are taken.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut ServerEvent> {
+        self.0.iter_mut().filter_map(|queued| match queued {
+            Queued::Event(event) => Some(event),
+            Queued::Parts(_) => None,
+        })
+    }
+
     /// The next event. `ignored` counts the parts that hold nothing to pass on.
     pub(super) fn pop(&mut self, ignored: &mut u64) -> Option<ServerEvent> {
         loop {

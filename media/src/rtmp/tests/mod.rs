@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
-use super::chunk::put_message;
+use super::chunk::{Input, put_message};
 use super::command::Command;
 use super::{
     ClientConfig, ClientEvent, ClientSession, Head, Limits, PublishingType, RtmpError,
@@ -203,7 +203,7 @@ impl Hand {
 }
 
 /// The messages of chunks that begin with the default chunk size.
-fn messages(mut bytes: &[u8]) -> Vec<super::Message> {
+fn messages(bytes: &[u8]) -> Vec<super::Message> {
     // What Hand takes away may begin after a change of the chunk size: all of its messages are short.
     let mut reader = super::chunk::Reader::new(Limits::default());
     let mut larger = BytesMut::new();
@@ -215,9 +215,10 @@ fn messages(mut bytes: &[u8]) -> Vec<super::Message> {
     };
     put_message(&mut larger, head, &65_536u32.to_be_bytes(), 128);
     if !bytes.windows(16).any(|window| window[..12] == larger[..12]) {
-        reader.read(&mut &larger[..]).unwrap();
+        reader.read(&mut Input::Lent(&larger)).unwrap();
     }
-    std::iter::from_fn(|| reader.read(&mut bytes).unwrap()).collect()
+    let mut input = Input::Lent(bytes);
+    std::iter::from_fn(|| reader.read(&mut input).unwrap()).collect()
 }
 
 fn media(kind: crate::TagKind, wire_ms: u32, payload: &[u8]) -> ServerEvent {

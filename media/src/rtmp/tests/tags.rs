@@ -121,3 +121,45 @@ fn only_what_brings_a_tag_keeps_a_publisher_from_being_idle() {
         assert_eq!(ended.is_ok(), brings, "{name}");
     }
 }
+
+#[test]
+fn media_is_part_of_a_given_buffer_that_it_fills_and_is_copied_out_of_one_that_it_does_not_fill() {
+    let put = |bytes: &mut BytesMut, type_id, timestamp, payload: &[u8]| {
+        let head = Head {
+            chunk_stream_id: 4,
+            timestamp,
+            type_id,
+            stream_id: 1,
+        };
+        put_message(bytes, head, payload, 128);
+    };
+    let picture: Vec<u8> = (0..=250u8).cycle().take(3_000).collect();
+    for (name, filler, answered, part) in [
+        ("filled", 0, true, true),
+        ("half filled", 2_900, true, true),
+        ("not filled", 3_300, true, false),
+        ("filled, held", 0, false, true),
+        ("not filled, held", 3_300, false, false),
+    ] {
+        let mut hand = Hand::connected();
+        hand.command(1, "publish", 0.0, Value::Null, &[Value::string("room")])
+            .unwrap();
+        if answered {
+            hand.server.accept_publish(NOW);
+        }
+        // What begins a chunk stream is copied.
+        hand.message(message_type::VIDEO, 1, 0, &[1]).unwrap();
+        let mut bytes = BytesMut::new();
+        put(&mut bytes, message_type::VIDEO, 40, &picture);
+        put(&mut bytes, 19, 40, &vec![0; filler]);
+        let buffer = bytes.as_ptr_range();
+        hand.server.input_given(bytes, NOW).unwrap();
+        hand.server.accept_publish(NOW);
+        let events = hand.events();
+        let Some(ServerEvent::Media { payload, .. }) = events.last() else {
+            panic!("{name}: {events:?}");
+        };
+        assert_eq!(payload[..], picture, "{name}");
+        assert_eq!(buffer.contains(&payload.as_ptr()), part, "{name}");
+    }
+}

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use headwater_hub::{Cursor, HubMetrics, LatePolicy, Mode, Opening, Pushed, RingLimits, Stream};
 use headwater_media::rtmp::{Limits, ServerConfig, ServerEvent, ServerSession, code};
 use headwater_media::{Dts, StreamKey, Tag, TagKind, Timeline, VirtualHosts};
@@ -109,8 +109,16 @@ impl Ingest {
 
     /// Takes `pieces` and answers what they ask for after the last one: an answer comes at the same byte however the bytes
     /// are cut. Returns whether the connection goes on.
-    pub(super) fn input<'a>(&mut self, mut pieces: impl Iterator<Item = &'a [u8]>) -> bool {
-        let result = pieces.try_for_each(|piece| self.session.input(piece, self.now));
+    pub(super) fn input(&mut self, bytes: &[u8]) -> bool {
+        let result = self.session.input(bytes, self.now);
+        self.events();
+        self.go_on(result)
+    }
+
+    /// The same in pieces, each in a buffer that is given away.
+    pub(super) fn input_given<'a>(&mut self, mut pieces: impl Iterator<Item = &'a [u8]>) -> bool {
+        let result =
+            pieces.try_for_each(|piece| self.session.input_given(BytesMut::from(piece), self.now));
         self.events();
         self.go_on(result)
     }

@@ -185,8 +185,9 @@ proptest! {
             if rest.is_empty() {
                 break;
             }
-            let (mut piece, after) = rest.split_at((*step).min(rest.len()));
+            let (piece, after) = rest.split_at((*step).min(rest.len()));
             rest = after;
+            let mut piece = Input::Lent(piece);
             while let Some(message) = reader.read(&mut piece).unwrap() {
                 if message.type_id != message_type::SET_CHUNK_SIZE {
                     got.push(message);
@@ -217,9 +218,56 @@ proptest! {
     }
 
     #[test]
+    fn a_buffer_that_is_given_away_gives_the_same_messages(
+        list in prop::collection::vec((2u32..400, any::<u32>(), 0usize..6_000, 7u8..12), 1..20),
+        chunk_size in prop_oneof![1u32..400, 1_000u32..8_000],
+        steps in prop::collection::vec(1usize..20_000, 1..8),
+    ) {
+        let mut writer = Writer::default();
+        let mut out = BytesMut::new();
+        writer.set_chunk_size(&mut out, chunk_size);
+        let mut whole_bytes = 0;
+        for (chunk_stream_id, timestamp, length, type_id) in list {
+            let payload: Vec<u8> = (0..=250u8).cycle().take(length).collect();
+            let head = Head { chunk_stream_id, timestamp, type_id, stream_id: 1 };
+            let media = type_id == message_type::AUDIO || type_id == message_type::VIDEO;
+            if media && length >= 1 << 10 {
+                whole_bytes += length;
+            }
+            writer.write(&mut out, head, &payload);
+        }
+        let expected = read_all(&out).unwrap();
+        let given = |steps: &[usize]| {
+            let mut reader = Reader::new(Limits::default());
+            let (mut got, mut kept) = (Vec::new(), 0);
+            let mut rest = &out[..];
+            for step in steps.iter().cycle() {
+                if rest.is_empty() {
+                    break;
+                }
+                let (piece, after) = rest.split_at((*step).min(rest.len()));
+                rest = after;
+                let mut input = Input::from(BytesMut::from(piece));
+                while let Some(message) = reader.read(&mut input).unwrap() {
+                    got.push(message);
+                }
+                let Input::Given(given) = input else { unreachable!() };
+                kept += given.kept_bytes();
+            }
+            (got, kept)
+        };
+        let (got, _) = given(&steps);
+        prop_assert_eq!(&got, &expected);
+        let (got, kept) = given(&[out.len()]);
+        prop_assert_eq!(&got, &expected);
+        prop_assert!(kept <= whole_bytes);
+    }
+
+    #[test]
     fn any_bytes_are_an_error_or_progress(bytes in prop::collection::vec(any::<u8>(), 0..3_000), step in 1usize..100) {
         let mut reader = Reader::new(Limits { max_message_bytes: 10_000, ..Limits::default() });
-        'all: for mut piece in bytes.chunks(step) {
+        'all: for piece in bytes.chunks(step) {
+            let mut piece = Input::Lent(piece);
             loop {
                 match reader.read(&mut piece) {
                     Ok(Some(_)) => {}
