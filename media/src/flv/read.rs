@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 
 use super::error::FlvError;
 use super::write::{HEADER_BYTES, PREVIOUS_TAG_SIZE_BYTES, TAG_HEAD_BYTES};
@@ -136,7 +136,7 @@ impl Reader {
     fn read(&mut self) -> Result<Option<WireTag>, FlvError> {
         loop {
             let at = self.at;
-            match self.next.clone() {
+            match &self.next {
                 Field::Header => {
                     let Some(header) = self.array::<HEADER_BYTES>() else {
                         return Ok(None);
@@ -156,7 +156,8 @@ impl Reader {
                     stream_id,
                     payload_bytes,
                 }) => {
-                    let Some(payload) = self.take(payload_bytes) else {
+                    let (kind, wire_ms, stream_id) = (*kind, *wire_ms, *stream_id);
+                    let Some(payload) = self.take(*payload_bytes) else {
                         return Ok(None);
                     };
                     self.next = Field::PreviousTagSize(WireTag {
@@ -167,19 +168,32 @@ impl Reader {
                     });
                 }
                 Field::PreviousTagSize(tag) => {
+                    let payload_bytes = tag.payload.len();
                     let Some(size) = self.array::<PREVIOUS_TAG_SIZE_BYTES>() else {
                         return Ok(None);
                     };
-                    let bytes = tag.payload.len().saturating_add(TAG_HEAD_BYTES);
+                    let bytes = payload_bytes.saturating_add(TAG_HEAD_BYTES);
                     check_previous_tag_size(bytes, size, at)?;
-                    self.next = Field::TagHead;
-                    return Ok(Some(tag));
+                    if let Field::PreviousTagSize(tag) =
+                        std::mem::replace(&mut self.next, Field::TagHead)
+                    {
+                        return Ok(Some(tag));
+                    }
                 }
             }
         }
     }
 
     fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        if self.partial.is_empty()
+            && let Some(front) = self.fed.front_mut()
+            && let Some(array) = front.first_chunk().copied()
+        {
+            // Not taken as a part: those who share a buffer are counted, which costs more than so few bytes.
+            front.advance(N);
+            self.took(N);
+            return Some(array);
+        }
         self.take(N)?.first_chunk().copied()
     }
 
@@ -191,10 +205,17 @@ impl Reader {
             None
         };
         let taken = taken.or_else(|| self.gather(bytes))?;
+        self.took(bytes);
+        Some(taken)
+    }
+
+    fn took(&mut self, bytes: usize) {
         self.at = self
             .at
             .saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
-        Some(taken)
+        while self.fed.front().is_some_and(Bytes::is_empty) {
+            self.fed.pop_front();
+        }
     }
 
     /// Takes `bytes` bytes without a copy, if they lie in one piece.
@@ -203,11 +224,7 @@ impl Reader {
             return Some(Bytes::new());
         }
         let front = self.fed.front_mut().filter(|front| front.len() >= bytes)?;
-        let taken = front.split_to(bytes);
-        if front.is_empty() {
-            self.fed.pop_front();
-        }
-        Some(taken)
+        Some(front.split_to(bytes))
     }
 
     fn gather(&mut self, bytes: usize) -> Option<Bytes> {
