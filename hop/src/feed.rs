@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use headwater_hub::{FeedError, Opening, Stream};
 use headwater_media::Tag;
-use headwater_process::clock;
 
 use crate::control::EndReason;
 use crate::head::PullHead;
@@ -95,6 +94,9 @@ impl<'s> Feed<'s> {
     /// # Errors
     /// As [`Pull::next`].
     pub async fn hear(&mut self, pull: &mut Pull) -> Result<Heard, PullError> {
+        if let Some(heard) = pull.ready()? {
+            return Ok(heard);
+        }
         let pacing = self.stream.pacing();
         pull.want_at_once(pacing.has_at_once());
         pull.read_every(pacing.wanted());
@@ -192,7 +194,7 @@ pub async fn run(pull: &mut Pull, stream: &Stream, mut signal: impl FnMut(Signal
         } else {
             None
         };
-        match feed.take(event, clock::now()) {
+        match feed.take(event, pull.heard_at()) {
             Ok(Some(news)) => signal(news),
             Ok(None) => {}
             Err(error) => return PullEnd::Stale(error),

@@ -338,14 +338,37 @@ impl Pull {
     /// If the connection is dead or brings what is wrong. Do not call it again then, nor after [`Event::Ended`].
     pub async fn next(&mut self) -> Result<Heard, PullError> {
         let heard = self.listen().await;
-        match &heard {
+        self.count(&heard);
+        heard
+    }
+
+    /// What has come with what [`next`](Self::next) gave last.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next).
+    pub fn ready(&mut self) -> Result<Option<Heard>, PullError> {
+        let event = self.receiver.next_event().map_err(PullError::from);
+        let heard = event.map(|event| event.map(Heard::Event)).transpose();
+        if let Some(heard) = &heard {
+            self.count(heard);
+        }
+        heard.transpose()
+    }
+
+    /// When something was heard last, on the process's clock: what [`next`](Self::next) and [`ready`](Self::ready) give came
+    /// then.
+    pub fn heard_at(&self) -> Duration {
+        clock::at(self.heard)
+    }
+
+    fn count(&mut self, heard: &Result<Heard, PullError>) {
+        match heard {
             Ok(Heard::Event(Event::Tag { .. })) => self.metrics.received_tags.inc(),
             Ok(Heard::Event(Event::Gap { tags, .. })) => self.metrics.gap(Side::Pulling, *tags),
             Ok(Heard::Event(Event::Ended(reason))) => self.end = Some(reason.as_str()),
             Ok(_) => {}
             Err(error) => self.end = Some(error.reason()),
         }
-        heard
     }
 
     async fn listen(&mut self) -> Result<Heard, PullError> {

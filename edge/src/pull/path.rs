@@ -145,7 +145,7 @@ async fn carry(errand: &Errand, pull: &mut Pull) -> (Ending, &'static str) {
         } else {
             None
         };
-        let now = clock::now();
+        let now = pull.heard_at();
         let slow = if let Event::Tag { tag, .. } = &event {
             brought = now;
             lateness.is_slow(tag.dts, now)
