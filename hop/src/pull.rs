@@ -1,8 +1,8 @@
 //! The receiving end's shell: one pull over an HTTP/1.1 connection of its own.
 
-use std::error::Error as _;
+mod error;
+
 use std::future::{Future, poll_fn};
-use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use headwater_media::flv::TAG_PAYLOAD_MAX_BYTES;
 use headwater_process::clock;
-use headwater_process::net::{ConnectError, Looks, Pace};
+use headwater_process::net::{Looks, Pace};
 use headwater_process::tls::{self, Dialer};
 use http::{Response, StatusCode};
 use http_body::{Body, Frame};
@@ -19,10 +19,11 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, Sleep};
 
-use crate::head::{HeadError, PullHead};
+pub use self::error::PullError;
+use crate::head::PullHead;
 use crate::metrics::{HopMetrics, Side};
 use crate::patience::Patience;
-use crate::receiver::{Event, ReceiveError, Receiver};
+use crate::receiver::{Event, Receiver};
 use crate::refusal::Refusal;
 use crate::request::PullRequest;
 use crate::words::{Say, Saying, words};
@@ -50,88 +51,6 @@ impl Default for PullLimits {
             tag_max_bytes: TAG_PAYLOAD_MAX_BYTES,
         }
     }
-}
-
-/// Why a pull gives no more, and whose move it is.
-#[derive(Debug, thiserror::Error)]
-pub enum PullError {
-    /// No connection.
-    #[error(transparent)]
-    Connect(#[from] ConnectError),
-    /// The connection was reset, or ended where it must not: the sender is dead at once.
-    #[error("connection broke: {0}")]
-    Dead(#[source] hyper::Error),
-    /// Connected, but no answer in time.
-    #[error("no answer within {} ms", .0.as_millis())]
-    NoAnswer(Duration),
-    /// The sender says no.
-    #[error("refused: {0}")]
-    Refused(Refusal),
-    /// Another status, which no sender gives.
-    #[error("answered with status {0}")]
-    Status(StatusCode),
-    /// Not HTTP, or not as it must be.
-    #[error("not a proper answer: {0}")]
-    Http(#[source] hyper::Error),
-    /// The host cannot stand in a request.
-    #[error("cannot ask: {0}")]
-    Request(#[from] http::Error),
-    /// A head that cannot be followed.
-    #[error(transparent)]
-    Head(#[from] HeadError),
-    /// Bytes that are wrong.
-    #[error(transparent)]
-    Receive(#[from] ReceiveError),
-}
-
-impl PullError {
-    /// The label for logs and metrics.
-    pub fn reason(&self) -> &'static str {
-        match self {
-            PullError::Connect(error) => error.reason(),
-            PullError::Dead(_) => "dead",
-            PullError::NoAnswer(_) => "no_answer",
-            PullError::Refused(refusal) => refusal.reason(),
-            PullError::Status(_) => "status",
-            PullError::Http(_) => "http",
-            PullError::Request(_) => "request",
-            PullError::Head(error) => error.reason(),
-            PullError::Receive(error) => error.reason(),
-        }
-    }
-
-    fn of_connection(error: hyper::Error) -> PullError {
-        if is_dead(&error) {
-            PullError::Dead(error)
-        } else {
-            PullError::Http(error)
-        }
-    }
-}
-
-/// Whether the connection is gone, rather than wrong in what it says.
-fn is_dead(error: &hyper::Error) -> bool {
-    if error.is_incomplete_message()
-        || error.is_canceled()
-        || error.is_closed()
-        || error.is_body_write_aborted()
-    {
-        return true;
-    }
-    let mut source = error.source();
-    while let Some(cause) = source {
-        if cause.is::<io::Error>() {
-            // Malformed chunks are reported as input and output too.
-            return cause.downcast_ref::<io::Error>().is_some_and(|io| {
-                !matches!(
-                    io.kind(),
-                    io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData
-                )
-            });
-        }
-        source = cause.source();
-    }
-    false
 }
 
 /// What [`Pull::next`] has heard.
