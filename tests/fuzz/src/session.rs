@@ -30,7 +30,7 @@ const HEAP_MAX_BYTES: usize = LIMITS.max_buffered_bytes + LIMITS.max_output_byte
 /// Steps of one script. Answers to them fit the output's limit, however many come in one piece.
 const STEPS_MAX: usize = 96;
 const BYTES_MAX: usize = 96 << 10;
-/// What is fed before the events are taken: they can have many times their bytes' size. An origin reads up to 64 KiB; so
+/// What is fed before the events are taken: they can have many times their bytes' size. An origin reads up to 128 KiB; so
 /// little lets the bound on memory be one that tells.
 const PIECE_BYTES: usize = 2 << 10;
 
