@@ -72,3 +72,65 @@ fn whole_until(bytes: &[u8], shape: Shape) -> Option<usize> {
         at = at.checked_add(basic.len())?;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `length` bytes of payload in chunks of 1,000, with `basic` before each and ten bytes of header more before the first.
+    fn chunks(basic: &[u8], length: usize) -> (BytesMut, Shape) {
+        let payload: Vec<u8> = (0..=250).cycle().take(length).collect();
+        let mut bytes = BytesMut::new();
+        for (n, chunk) in payload.chunks(1_000).enumerate() {
+            let format = if n == 0 { 0 } else { 0xC0 };
+            bytes.extend_from_slice(&[&[basic[0] | format], &basic[1..]].concat());
+            bytes.extend_from_slice(if n == 0 { &[9; 10] } else { &[] });
+            bytes.extend_from_slice(chunk);
+        }
+        let shape = Shape {
+            header: basic.len() + 10,
+            length,
+            chunk_size: 1_000,
+        };
+        (bytes, shape)
+    }
+
+    #[test]
+    fn a_message_is_taken_with_its_headers_and_what_follows_is_left() {
+        for basic in [&[4][..], &[0, 7], &[1, 7, 1]] {
+            for length in [1_024, 1_999, 2_000, 2_001, 30_000] {
+                let (mut bytes, shape) = chunks(basic, length);
+                bytes.extend_from_slice(b"next");
+                let payload = take(&mut bytes, shape).unwrap();
+                assert!(
+                    payload.iter().copied().eq((0..=250).cycle().take(length)),
+                    "{basic:?}, {length}"
+                );
+                assert_eq!(bytes[..], *b"next", "{basic:?}, {length}");
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_taken_of_what_is_small_cut_or_mixed_with_another_message() {
+        let other = |at: usize| {
+            let (mut bytes, shape) = chunks(&[4], 2_500);
+            bytes[at] ^= 1;
+            (bytes, shape)
+        };
+        let (mut cut, shape) = chunks(&[4], 2_500);
+        cut.truncate(cut.len() - 1);
+        for (name, (bytes, shape)) in [
+            ("small", chunks(&[4], 1_023)),
+            ("cut in its last chunk", (cut.clone(), shape)),
+            ("cut in its first", (BytesMut::from(&cut[..500]), shape)),
+            ("cut at a header", (BytesMut::from(&cut[..1_011]), shape)),
+            ("another's second chunk", other(1_011)),
+            ("another's third chunk", other(2_012)),
+        ] {
+            let mut left = bytes.clone();
+            assert_eq!(take(&mut left, shape), None, "{name}");
+            assert_eq!(left, bytes, "{name}");
+        }
+    }
+}
