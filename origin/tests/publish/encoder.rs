@@ -149,6 +149,19 @@ impl Encoder {
         true
     }
 
+    /// Sends tags all together, as one that has waited for its line does.
+    pub(crate) async fn burst(&mut self, tags: impl IntoIterator<Item = (TagKind, u32, Vec<u8>)>) {
+        let mut bytes = Vec::new();
+        for (kind, wire_ms, payload) in tags {
+            self.session.send(kind, wire_ms, &payload).unwrap();
+            self.sent.push((kind, payload.into()));
+            while let Some(output) = self.session.take_output() {
+                bytes.extend_from_slice(&output);
+            }
+        }
+        self.socket.write_all(&bytes).await.unwrap();
+    }
+
     /// Metadata and sequence headers: three tags.
     pub(crate) async fn headers(&mut self) {
         let size = [

@@ -64,6 +64,30 @@ async fn what_is_pushed_is_what_is_pulled() {
 }
 
 #[tokio::test]
+async fn a_burst_of_many_reads_arrives_as_it_was_sent() {
+    let scene = Scene::with(1, |config| config.max_bitrate_bps = 100_000_000_000).await;
+    let mut encoder = scene.publish(0, "room").await;
+    encoder.headers().await;
+    // 8 MB: pictures of up to 40 KB that each fill a read or share it with others, and sound between them.
+    let tags = (0..400_u32).flat_map(|n| {
+        let kind = if n % 25 == 0 { 0x17 } else { 0x27 };
+        let length = usize::try_from(n * 7_919 % 40_000).unwrap() + 9;
+        let mut picture: Vec<u8> = (0..=255).cycle().skip(n as usize).take(length).collect();
+        picture[..5].copy_from_slice(&[kind, 1, 0, 0, 0]);
+        let sound = [&[0xAF, 1][..], &n.to_be_bytes(), &[7; 300]].concat();
+        [
+            (TagKind::Video, n * 5, picture),
+            (TagKind::Audio, n * 5 + 2, sound),
+        ]
+    });
+    encoder.burst(tags).await;
+    let mut puller = scene.pull(0, "room").await;
+    assert_eq!(puller.same_as(&encoder.sent).await.len(), 803);
+    encoder.close().await;
+    assert_eq!(puller.next().await.unwrap_err(), EndReason::PublisherLeft);
+}
+
+#[tokio::test]
 async fn a_session_raises_its_term_above_that_of_an_older_one_which_a_reader_knows() {
     let scene = Scene::one().await;
     let mut encoder = scene.publish(0, "room").await;
