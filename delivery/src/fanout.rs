@@ -1,42 +1,20 @@
 //! The fan-out of one stream: its viewers, shared out over the threads that write.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use headwater_hub::{HubMetrics, LatePolicy, Stream};
+use headwater_hub::Stream;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
-use crate::cadence::Cadence;
 use crate::hall::Hall;
-use crate::metrics::DeliveryMetrics;
-use crate::release::Releases;
-use crate::threads::{Place, WriterThreads};
+use crate::settings::FanoutSettings;
+use crate::threads::Place;
 use crate::viewer::Viewer;
 
 /// Viewers that may wait to be seated in one hall.
 const JOINS_QUEUED: usize = 1_024;
 /// A stream is written by one thread until so many view it there: fewer are not worth a second wake-up a tick.
 const SPLIT_FROM: usize = 128;
-
-/// What all fan-outs of a role share.
-#[derive(Debug)]
-pub struct FanoutSettings {
-    /// The process-wide tick.
-    pub cadence: Arc<Cadence>,
-    /// The late-viewer policy.
-    pub policy: LatePolicy,
-    /// A viewer whose socket takes nothing for this long is ended.
-    pub stuck_max: Duration,
-    /// Counts what viewers lose.
-    pub hub_metrics: Arc<HubMetrics>,
-    /// Counts what is delivered.
-    pub metrics: Arc<DeliveryMetrics>,
-    /// Says when viewers are to go.
-    pub releases: Releases,
-    /// The threads that write.
-    pub threads: WriterThreads,
-}
 
 /// The way into a stream's fan-out. When the last clone is gone, the fan-out ends with its last viewer.
 #[derive(Clone, Debug)]

@@ -13,12 +13,12 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::sleep_until;
 
 use crate::beat::Beat;
-use crate::fanout::FanoutSettings;
 use crate::ready::ReadyQueue;
 use crate::release::Release;
 use crate::rounds::Rounds;
 use crate::run::Run;
 use crate::seat::{Reading, Seat, Turn};
+use crate::settings::FanoutSettings;
 use crate::threads::Place;
 use crate::viewer::{EndReason, Viewer};
 use crate::writer::Writer;

@@ -9,8 +9,6 @@ use headwater_hub::HubMetrics;
 use headwater_process::metrics::{MetricsError, Registry};
 use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
-use crate::pull::PathEnding;
-
 /// Seconds: a stream that is here starts within milliseconds, one that must be pulled within 100 ms.
 const STARTUP_BUCKETS: [f64; 12] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
@@ -115,10 +113,8 @@ impl EdgeMetrics {
             .inc();
     }
 
-    pub(crate) fn path_ended(&self, ending: &PathEnding) {
-        self.path_endings
-            .with_label_values(&[ending.reason()])
-            .inc();
+    pub(crate) fn path_ended(&self, reason: &'static str) {
+        self.path_endings.with_label_values(&[reason]).inc();
     }
 }
 

@@ -29,7 +29,7 @@ use crate::metrics::EdgeMetrics;
 use crate::seats::Seats;
 
 use behind::Behind;
-pub(crate) use course::{Ending as PathEnding, Standing};
+pub(crate) use course::Standing;
 pub use finder::{Finder, Finding, Moves};
 pub(crate) use interest::Interest;
 use table::Table;

@@ -3,11 +3,14 @@
 
 mod answer;
 mod connection;
+mod cors;
 pub(crate) mod head;
 mod http2;
 mod page;
 mod route;
+mod seating;
+mod upgrade;
 mod websocket;
 
-pub(crate) use answer::Cors;
 pub(crate) use connection::serve;
+pub(crate) use cors::Cors;

@@ -273,7 +273,7 @@ impl Carrying {
             News::Moved(to) => self.course.redirected(to, now),
             News::Ended(ending, reason) => {
                 self.paths.remove(&path);
-                self.shared.upstream.metrics.path_ended(&ending);
+                self.shared.upstream.metrics.path_ended(ending.reason());
                 if ending == Ending::PublisherLeft {
                     tracing::info!(key = %self.pull.key(), "the publisher has left; viewers are kept for a while");
                 } else if self.course.standing() == Standing::Live {

@@ -26,8 +26,6 @@ const FIRST_SESSION: Duration = Duration::from_millis(500);
 /// Streams looked up at once.
 const LOOKUPS_MAX: usize = 4096;
 
-pub(super) type Lookup = watch::Receiver<Option<Result<Located, LocatorError>>>;
-
 /// Asks the replicas in order, each a little after the one before it, for the first answer that is `good`; without
 /// one, gives the first answer that was not.
 async fn ask<T, F>(

@@ -10,13 +10,12 @@ use headwater_process::tls::Dialer;
 use parking_lot::Mutex;
 use tokio::sync::{broadcast, watch};
 
-use super::Client;
 use super::book::Book;
-use super::calls::Lookup;
 use super::follow::Follows;
 use super::lost::Lost;
 use super::metrics::Metrics;
 use super::reports::Reports;
+use super::{Client, Located, LocatorError};
 use crate::limits::POLICIES_MAX;
 use crate::member::{Member, MemberList};
 use crate::message::{Heartbeat, Load, Order, Rehome};
@@ -24,6 +23,9 @@ use crate::policy::{Policies, Policy};
 use crate::ring::Ring;
 use crate::wire::WireError;
 use crate::{Down, StreamKey, Up};
+
+/// A look-up under way, and its answer.
+pub(super) type Lookup = watch::Receiver<Option<Result<Located, LocatorError>>>;
 
 #[derive(Debug)]
 pub(super) struct Shared {

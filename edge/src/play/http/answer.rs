@@ -4,52 +4,10 @@ use std::borrow::Cow;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use super::cors::Cors;
 use super::head::{Head, Method};
 
 const METHODS: &str = "GET, HEAD, OPTIONS";
-
-/// What pages of other origins may do.
-#[derive(Clone, Debug)]
-pub(crate) struct Cors {
-    origins: Vec<String>,
-}
-
-impl Cors {
-    pub(crate) fn new(origins: &[String]) -> Cors {
-        Cors {
-            origins: origins.to_vec(),
-        }
-    }
-
-    /// Whether the page of `origin` may play.
-    pub(super) fn allows(&self, origin: &str) -> bool {
-        self.origins
-            .iter()
-            .any(|allowed| allowed == "*" || allowed == origin)
-    }
-
-    /// The header fields that let the page of `origin` read an answer.
-    pub(super) fn fields<'a>(
-        &self,
-        origin: Option<&'a str>,
-    ) -> impl Iterator<Item = (&'static str, &'a str)> {
-        let any = self.origins.iter().any(|allowed| allowed == "*");
-        let allowed = if any {
-            Some("*")
-        } else {
-            origin.filter(|origin| self.allows(origin))
-        };
-        let vary = (!any).then_some(("Vary", "Origin"));
-        vary.into_iter()
-            .chain(allowed.map(|allowed| ("Access-Control-Allow-Origin", allowed)))
-    }
-
-    fn write(&self, origin: Option<&str>, out: &mut BytesMut) {
-        for (name, value) in self.fields(origin) {
-            field(name, value, out);
-        }
-    }
-}
 
 /// An answer with a short text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,7 +68,9 @@ impl Answer {
     pub(crate) fn encode(&self, head: Option<&Head>, cors: &Cors, keep_alive: bool) -> Bytes {
         let mut out = BytesMut::with_capacity(320 + self.text.len());
         status_line(self.status, &mut out);
-        cors.write(head.and_then(|head| head.origin.as_deref()), &mut out);
+        for (name, value) in cors.fields(head.and_then(|head| head.origin.as_deref())) {
+            field(name, value, &mut out);
+        }
         for (name, value) in self.fields() {
             field(name, &value, &mut out);
         }
@@ -137,7 +97,9 @@ pub(crate) fn stream_head(head: &Head, cors: &Cors, keep_alive: bool) -> Bytes {
     out.put_slice(
         b"Content-Type: video/x-flv\r\nCache-Control: no-store\r\nX-Accel-Buffering: no\r\n",
     );
-    cors.write(head.origin.as_deref(), &mut out);
+    for (name, value) in cors.fields(head.origin.as_deref()) {
+        field(name, value, &mut out);
+    }
     if head.one_one {
         out.put_slice(b"Transfer-Encoding: chunked\r\n");
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use headwater_delivery::{EndReason, Fanout, Format, Inbound as _, Reaction, Viewer, ViewerEnd};
+use headwater_delivery::{EndReason, Format, Inbound as _, Reaction, Viewer};
 use headwater_process::accept::Permit;
 use headwater_process::clock;
 use headwater_process::net::Line;
@@ -16,6 +16,7 @@ use super::answer::{Answer, stream_head};
 use super::head::{self, Head, HeadError};
 use super::http2;
 use super::route::{Caller, Outcome};
+use super::seating::{dismiss, join};
 use super::websocket::Frames;
 use crate::play::door::Ticket;
 use crate::play::{House, read_some, send};
@@ -204,22 +205,4 @@ impl Connection {
             }
         }
     }
-}
-
-/// Seats `viewer`, unless the stream has ended meanwhile.
-pub(super) async fn join(fanout: &Fanout, viewer: Viewer) {
-    if let Err(refused) = fanout.join(viewer).await {
-        dismiss(*refused, EndReason::StreamEnded);
-    }
-}
-
-/// Ends a viewer that has not been seated.
-fn dismiss(viewer: Viewer, reason: EndReason) {
-    (viewer.on_end)(ViewerEnd {
-        reason,
-        bytes: 0,
-        duration: Duration::ZERO,
-        startup: None,
-        dropped: headwater_hub::Dropped::default(),
-    });
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::websocket::Asked;
+use super::upgrade::Asked;
 
 /// Header fields of one request.
 const FIELDS_MAX: usize = 64;

@@ -18,10 +18,11 @@ use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 
-use super::answer::{Answer, Cors};
-use super::connection::join;
+use super::answer::Answer;
+use super::cors::Cors;
 use super::head::{Head, Method};
 use super::route::{Caller, Outcome};
+use super::seating::join;
 use crate::play::House;
 use crate::play::door::Ticket;
 

@@ -4,17 +4,9 @@ use bytes::{BufMut, Bytes, BytesMut};
 use headwater_delivery::{EndReason, Inbound, Reaction};
 use tungstenite::handshake::derive_accept_key;
 
-use super::answer::Cors;
+use super::cors::Cors;
 use super::head::Head;
-
-/// What a handshake asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Asked {
-    /// `Sec-WebSocket-Key`.
-    pub(crate) key: Option<String>,
-    /// `Sec-WebSocket-Version` is 13, the only one.
-    pub(crate) version: bool,
-}
+use super::upgrade::Asked;
 
 /// Why a handshake fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
