@@ -3,8 +3,8 @@
 use clap::ArgMatches;
 use headwater_bench::BenchError;
 
-use crate::cli::print;
 use crate::exit::Exit;
+use crate::print::print;
 
 /// Measures and prints the table.
 pub(crate) fn run(matches: &ArgMatches) -> Result<(), Exit> {

@@ -11,10 +11,10 @@ use headwater_process::drain::Drain;
 use headwater_process::{clock, net};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::cli::print;
 use crate::config::Config;
 use crate::demo;
 use crate::exit::Exit;
+use crate::print::print;
 use crate::sign::stream_key;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);

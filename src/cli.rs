@@ -1,15 +1,15 @@
 //! The command line: which command, with which configuration.
 
 use std::ffi::OsString;
-use std::io::Write as _;
 
-use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use clap::{Arg, ArgAction, ArgMatches, Command};
 use headwater_process::config::show;
 
 use crate::config::{Config, FILE_VARIABLE};
 use crate::exit::Exit;
-use crate::roles::{self, Role};
-use crate::{bench, check, control, demo, locate, sign, streams, up};
+use crate::print::print;
+use crate::role::Role;
+use crate::{bench, check, control, demo, locate, roles, sign, streams, up};
 
 const SETTINGS_HELP: &str = "\
 Every setting is a flag (`--help` lists them), a variable and a key of the YAML file:
@@ -118,32 +118,6 @@ fn configure(
             .map(|(_, file)| file.clone())
     });
     Config::load(preset, file.as_deref(), env, schema.given(matches))
-}
-
-/// Writes `text` to standard output; a reader that has gone away wants no more.
-pub(crate) fn print(text: &str) -> Result<(), Exit> {
-    let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Exit::failed(error)),
-        _ => Ok(()),
-    }
-}
-
-/// `--json`, alike in every command that has something to show.
-pub(crate) fn json_flag() -> Arg {
-    Arg::new("json")
-        .long("json")
-        .help("Print JSON, for scripts")
-        .action(ArgAction::SetTrue)
-}
-
-/// The argument KEY: a stream.
-pub(crate) fn key_argument() -> Arg {
-    Arg::new("key")
-        .value_name("KEY")
-        .help("The stream: `app/stream`, such as live/room, or `vhost/app[/instance]/stream`")
-        .required(true)
-        .value_parser(value_parser!(String))
 }
 
 #[cfg(test)]

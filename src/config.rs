@@ -14,10 +14,21 @@ use headwater_process::tls::{InternalTlsConfig, TlsConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::exit::Exit;
-use crate::memory::MemoryConfig;
 
 /// The variable that names the configuration file.
 pub(crate) const FILE_VARIABLE: &str = "HEADWATER_CONFIG";
+
+documented! {
+    /// What the process may use.
+    #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields, default)]
+    pub(crate) struct MemoryConfig {
+        /// Memory that the process may use, in bytes, the kernel's socket buffers included: rings and viewers are bounded so
+        /// that they fit. 0: as the other settings say. The chart sets it to the container's limit.
+        #[serde(with = "headwater_process::config::size")]
+        pub(crate) limit: u64,
+    }
+}
 
 documented! {
     /// Everything that can be set.

@@ -5,10 +5,10 @@ use headwater_location::proto::control_client::ControlClient;
 use headwater_location::proto::{DrainRequest, RebalanceRequest, UndrainRequest};
 use serde_json::json;
 
-use crate::cli::{json_flag, print};
 use crate::config::Config;
 use crate::exit::Exit;
 use crate::operators;
+use crate::print::{json_flag, print};
 use crate::table::table;
 
 pub(crate) fn drain_command() -> Command {

@@ -7,11 +7,11 @@ use headwater_location::{LocateReply, LocateRequest, Site, StreamKey};
 use serde_json::json;
 use tonic::Status;
 
-use crate::cli::{json_flag, key_argument, print};
 use crate::config::Config;
 use crate::exit::Exit;
 use crate::operators;
-use crate::sign::stream_key;
+use crate::print::{json_flag, print};
+use crate::sign::{key_argument, stream_key};
 use crate::table::table;
 
 pub(crate) fn command() -> Command {

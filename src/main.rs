@@ -11,6 +11,8 @@ mod http;
 mod locate;
 mod memory;
 mod operators;
+mod print;
+mod role;
 mod roles;
 mod sign;
 mod streams;

@@ -1,12 +1,10 @@
 //! What the roles may hold, fitted to the memory that the process may use.
 
 use headwater_process::config::size;
-use headwater_process::documented;
-use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::exit::Exit;
-use crate::roles::Role;
+use crate::role::Role;
 
 /// What the process takes beside rings and viewers.
 const OWN_BYTES: u64 = 64 << 20;
@@ -14,18 +12,6 @@ const OWN_BYTES: u64 = 64 << 20;
 const VIEWER_BYTES: u64 = 3 << 10;
 /// With less, a role has room for nothing.
 const LEAST_BYTES: u64 = 128 << 20;
-
-documented! {
-    /// What the process may use.
-    #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-    #[serde(deny_unknown_fields, default)]
-    pub(crate) struct MemoryConfig {
-        /// Memory that the process may use, in bytes, the kernel's socket buffers included: rings and viewers are bounded so
-        /// that they fit. 0: as the other settings say. The chart sets it to the container's limit.
-        #[serde(with = "headwater_process::config::size")]
-        pub(crate) limit: u64,
-    }
-}
 
 /// A role's part of the memory, and what of its settings has to give way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

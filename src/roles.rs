@@ -19,22 +19,10 @@ use tokio::task::JoinSet;
 use crate::config::Config;
 use crate::exit::Exit;
 use crate::memory;
+use crate::role::Role;
 
 /// Roles finish closing their connections within this time after the end of the drain.
 const GOODBYE: Duration = Duration::from_secs(2);
-
-/// What a process can be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Role {
-    /// Places streams and tells where they are.
-    Operator,
-    /// Takes publishers.
-    Origin,
-    /// Serves viewers.
-    Edge,
-    /// Publishes a test picture at the origin of the same process.
-    Demo,
-}
 
 /// What the roles of a process share.
 pub(crate) struct Shared {

@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
-use clap::{Arg, ArgMatches, Command};
+use clap::{Arg, ArgMatches, Command, value_parser};
 use headwater_admission::Kind;
 use headwater_admission::sign::{Scheme, url};
 use headwater_media::StreamKey;
 use headwater_process::{clock, config::time};
 use serde_json::json;
 
-use crate::cli::{json_flag, key_argument, print};
 use crate::config::Config;
 use crate::exit::Exit;
+use crate::print::{json_flag, print};
 
 pub(crate) fn command() -> Command {
     Command::new("sign")
@@ -97,6 +97,15 @@ pub(crate) fn run(matches: &ArgMatches, config: &Config) -> Result<(), Exit> {
         .map(|(_, address)| format!("{address}\n"))
         .collect();
     print(&lines)
+}
+
+/// The argument KEY: a stream.
+pub(crate) fn key_argument() -> Arg {
+    Arg::new("key")
+        .value_name("KEY")
+        .help("The stream: `app/stream`, such as live/room, or `vhost/app[/instance]/stream`")
+        .required(true)
+        .value_parser(value_parser!(String))
 }
 
 /// A stream as people name it: two parts lie on the default virtual host.

@@ -6,10 +6,10 @@ use std::time::Duration;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::Value;
 
-use crate::cli::{json_flag, print};
 use crate::config::Config;
 use crate::exit::Exit;
 use crate::http::{self, reachable};
+use crate::print::{json_flag, print};
 use crate::table::table;
 
 const WATCH_PERIOD: Duration = Duration::from_secs(2);

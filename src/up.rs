@@ -3,10 +3,11 @@
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use headwater_process::net;
 
-use crate::cli::print;
 use crate::config::Config;
 use crate::exit::Exit;
-use crate::roles::{self, Role};
+use crate::print::print;
+use crate::role::Role;
+use crate::roles;
 use crate::welcome::{Places, welcome};
 
 /// What differs from roles that have a machine of their own: only what publishers and players need is open to others.

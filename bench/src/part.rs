@@ -21,7 +21,7 @@ use crate::error::BenchError;
 pub const COMMAND: &str = "bench-part";
 
 /// The part that becomes a role of this program.
-const TIED: &str = "tied";
+pub(crate) const TIED: &str = "tied";
 
 /// What a part is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,21 +44,6 @@ impl Kind {
             Kind::Floor => "floor",
             Kind::Echo => "echo",
             Kind::Sink => "sink",
-        }
-    }
-
-    /// Runs the part `name` in this process; `arguments` are those of a role whose end is tied to its starter's.
-    ///
-    /// # Errors
-    /// Why it ended.
-    pub fn run(name: &str, program: &Path, arguments: &[OsString]) -> Result<(), BenchError> {
-        match name {
-            "load" => crate::load::run(),
-            "floor" => crate::floor::run(),
-            "echo" => crate::operator::run_echo(),
-            "sink" => crate::ingest::run_sink(),
-            TIED => Err(become_tied(program, arguments)),
-            other => Err(BenchError::Value(format!("there is no part `{other}`"))),
         }
     }
 }
@@ -148,7 +133,7 @@ pub(crate) fn tied(program: &Path) -> Command {
 }
 
 /// Becomes `program` with all but the first of `arguments`, and dies with its starter, whose process that first one is.
-fn become_tied(program: &Path, arguments: &[OsString]) -> BenchError {
+pub(crate) fn become_tied(program: &Path, arguments: &[OsString]) -> BenchError {
     let Some((starter, arguments)) = arguments.split_first() else {
         return BenchError::part("a role is to name its starter");
     };

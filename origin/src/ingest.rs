@@ -5,6 +5,7 @@ mod bitrate;
 mod cadence;
 mod connection;
 mod error;
+mod grant;
 mod keeper;
 mod on_air;
 mod placing;

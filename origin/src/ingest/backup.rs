@@ -8,7 +8,6 @@ use headwater_location::MemberId;
 use headwater_media::{Dts, Tag};
 use parking_lot::Mutex;
 
-use super::placing::Granted;
 use super::publisher::Publisher;
 use crate::home::SILENT;
 use crate::shared::Shared;
@@ -33,14 +32,6 @@ pub(super) struct Ready {
     pub(super) position: u64,
     /// When that tag came.
     pub(super) arrived: Duration,
-}
-
-/// It is a publisher's turn.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Cue {
-    pub(super) granted: Granted,
-    /// The place in its ring where it begins.
-    pub(super) from: u64,
 }
 
 impl Backup {

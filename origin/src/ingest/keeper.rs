@@ -9,9 +9,10 @@ use headwater_location::{Endpoint, MemberId, Source, Sources, term};
 use headwater_media::rtmp::code;
 use headwater_process::clock;
 
+use super::grant::Placed;
 use super::placing::{endpoint, here, verdict};
 use super::publisher::Order;
-use super::session::{Placed, Session};
+use super::session::Session;
 use crate::shared::Shared;
 
 /// How often a home elsewhere is asked whether it still is: one that was started anew has forgotten.

@@ -8,8 +8,8 @@ use headwater_location::{Carried, Part};
 use headwater_media::{Dts, Tag};
 use tokio::task::AbortHandle;
 
+use super::grant::Granted;
 use super::keeper;
-use super::placing::Granted;
 use super::publisher::Publisher;
 use super::session::Session;
 use crate::shared::{OpenError, Shared};

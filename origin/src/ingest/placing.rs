@@ -9,7 +9,7 @@ use headwater_media::{Dts, StreamKey};
 use headwater_process::clock;
 
 use super::error::Refused;
-use super::session::Placed;
+use super::grant::{Granted, Placed};
 use crate::shared::Shared;
 
 /// How long a candidate has to answer a claim.
@@ -18,14 +18,6 @@ pub(super) const CLAIM_WITHIN: Duration = Duration::from_secs(1);
 const ROUNDS: usize = 2;
 /// How often one candidate may tell of a higher term than the one it was asked with.
 const STALE_MAX: usize = 3;
-
-/// A publish that may begin.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Granted {
-    pub(super) epoch: u64,
-    pub(super) placed: Placed,
-    pub(super) dts_offset: Dts,
-}
 
 /// What became of one who wants to publish.
 #[derive(Clone, Debug)]

@@ -16,11 +16,12 @@ use headwater_process::drain::Hold;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
-use super::backup::{Backup, Cue};
+use super::backup::Backup;
 use super::bitrate::Bitrate;
 use super::error::{End, Refused};
+use super::grant::{Cue, Granted};
 use super::on_air::OnAir;
-use super::placing::{self, Granted, Placing, Wanted};
+use super::placing::{self, Placing, Wanted};
 use super::publisher::{Order, Publisher};
 use super::vigil;
 use crate::shared::{OpenError, Shared};

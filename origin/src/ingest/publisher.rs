@@ -7,7 +7,7 @@ use headwater_media::{Dts, StreamKey, TagKind, Timeline, UplinkHealth};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
-use super::backup::Cue;
+use super::grant::Cue;
 
 /// Orders that wait for a connection; each of them ends or repeats itself.
 const ORDERS_MAX: usize = 4;

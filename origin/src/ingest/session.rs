@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use headwater_location::{Endpoint, MemberId};
+use headwater_location::Endpoint;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use super::grant::Placed;
 use super::publisher::Publisher;
 
 /// A publish session whose publisher is connected here.
@@ -19,13 +20,6 @@ pub(crate) struct Session {
     /// Where readers here are to go on.
     successor: watch::Sender<Option<String>>,
     placed: Mutex<Placed>,
-}
-
-/// Where a session is: its home and the term that says so.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Placed {
-    pub(crate) term: u64,
-    pub(crate) home: MemberId,
 }
 
 impl Session {

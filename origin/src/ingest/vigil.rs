@@ -8,7 +8,8 @@ use headwater_location::{Endpoint, term};
 use headwater_process::clock;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
-use super::backup::{Backup, Cue};
+use super::backup::Backup;
+use super::grant::Cue;
 use super::placing::{self, Placing, Wanted};
 use super::publisher::Order;
 use crate::home::SILENT;
