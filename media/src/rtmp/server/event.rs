@@ -91,6 +91,19 @@ pub enum ServerEvent {
 }
 
 impl ServerEvent {
+    /// Of its payload, if it has one.
+    pub(super) fn media_bytes(&self) -> usize {
+        match self {
+            ServerEvent::Media { payload, .. } => payload.len(),
+            ServerEvent::Connected { .. }
+            | ServerEvent::Publish { .. }
+            | ServerEvent::Play { .. }
+            | ServerEvent::Unpublish
+            | ServerEvent::StopPlay
+            | ServerEvent::Pause(_) => 0,
+        }
+    }
+
     /// Gives a payload memory of its own.
     pub(super) fn own(&mut self) {
         if let ServerEvent::Media { payload, .. } = self {

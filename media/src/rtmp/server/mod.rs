@@ -118,7 +118,7 @@ impl ServerSession {
     }
 
     /// The same with a buffer that is given away: where most of it is media, payloads are parts of it and not copies, so
-    /// give what is full.
+    /// give what is full, when the events from before have been taken and a publish that was asked for is answered.
     ///
     /// # Errors
     /// As [`input`](ServerSession::input).
@@ -126,15 +126,16 @@ impl ServerSession {
         let whole_bytes = bytes.len();
         let mut input = Input::from(bytes);
         let taken = self.take(&mut input, now);
-        // Few payloads must not keep much else: who sends a little media in a lot of nothing would fill memory with that.
-        if let Input::Given(given) = input
-            && given.kept_bytes() < whole_bytes / 2
-        {
-            let held = self.held.iter_mut();
-            self.events
-                .iter_mut()
-                .chain(held)
-                .for_each(ServerEvent::own);
+        let Input::Given(given) = input else {
+            return taken;
+        };
+        let held = self.held.iter_mut();
+        let mut new: Vec<&mut ServerEvent> = self.events.iter_mut().chain(held).collect();
+        let media_bytes = new.iter().map(|event| event.media_bytes()).sum::<usize>();
+        // Few payloads must not keep much else: who sends a little media in a lot of nothing, or in media that nobody
+        // wants, would fill memory with that.
+        if given.kept_bytes() > 0 && media_bytes < whole_bytes / 2 {
+            new.iter_mut().for_each(|event| event.own());
         }
         taken
     }

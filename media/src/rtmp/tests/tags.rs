@@ -163,3 +163,45 @@ fn media_is_part_of_a_given_buffer_that_it_fills_and_is_copied_out_of_one_that_i
         assert_eq!(buffer.contains(&payload.as_ptr()), part, "{name}");
     }
 }
+
+#[test]
+fn what_nobody_wanted_does_not_count_as_media_that_fills_a_buffer() {
+    let mut hand = Hand::publishing();
+    hand.message(message_type::VIDEO, 1, 0, &[1]).unwrap();
+    hand.command(0, "deleteStream", 4.0, Value::Null, &[Value::Number(1.0)])
+        .unwrap();
+    hand.events();
+    let mut bytes = BytesMut::new();
+    let mut put = |type_id, stream_id, payload: &[u8]| {
+        let head = Head {
+            chunk_stream_id: 4,
+            timestamp: 0,
+            type_id,
+            stream_id,
+        };
+        put_message(&mut bytes, head, payload, 128);
+    };
+    put(message_type::VIDEO, 1, &[7; 9_000]);
+    for (stream_id, name, arguments) in [
+        (0, "createStream", vec![]),
+        (1, "publish", vec![Value::string("room")]),
+    ] {
+        let command = Command {
+            name: name.into(),
+            transaction: 5.0,
+            object: Value::Null,
+            arguments,
+        };
+        put(message_type::COMMAND, stream_id, &command.encode());
+    }
+    put(message_type::VIDEO, 1, &[8; 1_024]);
+    let buffer = bytes.as_ptr_range();
+    hand.server.input_given(bytes, NOW).unwrap();
+    hand.server.accept_publish(NOW);
+    let events = hand.events();
+    let Some(ServerEvent::Media { payload, .. }) = events.last() else {
+        panic!("{events:?}");
+    };
+    assert_eq!(payload[..], [8; 1_024]);
+    assert!(!buffer.contains(&payload.as_ptr()));
+}
