@@ -277,15 +277,14 @@ async fn serve(
     drain: Drain,
 ) {
     let ended = drain.clone();
-    let goodbye = async move {
-        ended.ended().await;
-        tokio::time::sleep(GOODBYE).await;
-    };
+    // Not left to the server's own signal: its port closes in the same moment, and it asks only one of the two.
     let closing = desk.clone();
-    let signal = async move {
+    let goodbye = async move {
         drain.ended().await;
         closing.close();
+        tokio::time::sleep(GOODBYE).await;
     };
+    let signal = async move { ended.ended().await };
     tokio::select! {
         biased;
         served = router.serve_with_incoming_shutdown(incoming, signal) => {
