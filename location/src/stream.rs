@@ -1,5 +1,7 @@
 //! What members tell one another about streams.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use crate::StreamKey;
@@ -19,6 +21,16 @@ impl Seen {
     pub fn stream_dts_ms_at(&self, unix_ms: u64) -> i64 {
         let passed = i64::try_from(unix_ms.saturating_sub(self.unix_ms)).unwrap_or(i64::MAX);
         self.stream_dts_ms.saturating_add(passed)
+    }
+
+    /// The reading that follows from this one when `passed` has gone by.
+    pub fn after(&self, passed: Duration) -> Seen {
+        let passed_ms = u64::try_from(passed.as_millis()).unwrap_or(u64::MAX);
+        let unix_ms = self.unix_ms.saturating_add(passed_ms);
+        Seen {
+            stream_dts_ms: self.stream_dts_ms_at(unix_ms),
+            unix_ms,
+        }
     }
 
     /// Whether who was told `self` can do without `later`: time stands where it follows from `self`, or behind that by no
@@ -78,6 +90,16 @@ pub struct Carried {
 }
 
 impl Carried {
+    /// Brings the reading up to `later`'s moment, on the line that it foretells: who is told now gets what those have who
+    /// were told before. An old reading would not do, since clocks differ: of one that lies ahead of a reader's clock
+    /// nothing has passed for that reader.
+    pub(crate) fn go_on(&mut self, later: &Carried) {
+        if let (Some(told), Some(seen)) = (&mut self.seen, &later.seen) {
+            let passed_ms = seen.unix_ms.saturating_sub(told.unix_ms);
+            *told = told.after(Duration::from_millis(passed_ms));
+        }
+    }
+
     /// Whether who was told `self` can do without `later`: nothing has changed, and time goes on as it did.
     pub fn foretells(&self, later: &Carried) -> bool {
         let time = match (&self.seen, &later.seen) {

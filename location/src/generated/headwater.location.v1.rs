@@ -35,7 +35,8 @@ pub struct Member {
     pub revision: u64,
 }
 /// A pair of readings of one stream: the two clocks advance alike, so a later moment follows from it. A member that has
-/// told of one tells of the next that does not follow: which is ahead of it, or more than 250 ms behind.
+/// told of one tells of the next that does not follow: which is ahead of it, or more than 250 ms behind. What it told holds
+/// until it was last heard: whoever passes it on brings it up to that moment, as a reader's clock may be another one.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Seen {
     /// The last time stamp in stream time, milliseconds.

@@ -131,9 +131,12 @@ impl ReportSet {
     /// Says whether the replicas should know at once.
     fn put(&mut self, carried: Carried) -> bool {
         let part = (carried.key.clone(), carried.part);
-        let old = self.parts.get(&part);
-        // What was told stays: what comes is compared with that, not with what was kept back.
-        if old.is_some_and(|old| old.foretells(&carried)) {
+        let mut old = self.parts.get_mut(&part);
+        // What was told goes on as told: what comes is compared with that, not with what was kept back.
+        if let Some(old) = &mut old
+            && old.foretells(&carried)
+        {
+            old.go_on(&carried);
             return false;
         }
         let urgent = old.is_none_or(|old| {

@@ -1,6 +1,7 @@
 //! Which member has which part of which stream: soft state, rebuilt from what members report.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use headwater_location::{
     Carried, Endpoint, MemberId, MemberList, Part, Role, Seen, Site, Source, Sources, StreamKey,
@@ -12,7 +13,33 @@ use super::past::{Past, Was};
 /// One live stream: every member's part in it.
 #[derive(Debug, Default)]
 pub(crate) struct Entry {
-    parts: BTreeMap<(MemberId, Part), Carried>,
+    parts: BTreeMap<(MemberId, Part), Told>,
+}
+
+/// What a member last told of a part.
+#[derive(Debug)]
+struct Told {
+    carried: Carried,
+    /// When it did.
+    at: Duration,
+}
+
+impl Told {
+    /// Where the stream's time stood when the member was last `heard`. Members tell nothing of a time that follows from
+    /// what they told, so it goes on here, by this replica's clock: a member's own may be ahead of the one that a later
+    /// reader goes by, for whom nothing would have passed since.
+    fn seen(&self, heard: Duration) -> Option<Seen> {
+        let passed = heard.saturating_sub(self.at);
+        self.carried.seen.map(|seen| seen.after(passed))
+    }
+}
+
+/// What a member has.
+#[derive(Debug, Default)]
+struct Parts {
+    parts: BTreeSet<(StreamKey, Part)>,
+    /// When anything was last heard of the member.
+    heard: Duration,
 }
 
 /// The session in force of a stream.
@@ -29,16 +56,18 @@ impl Entry {
     /// The session with the highest term; none if only carriers are left.
     pub(crate) fn current(&self) -> Option<Current> {
         let carried = || {
-            self.parts
-                .values()
-                .filter(|carried| carried.part != Part::Carrier)
+            let told = self.parts.values().map(|told| &told.carried);
+            told.filter(|carried| carried.part != Part::Carrier)
         };
         let (term, epoch) = carried().map(|it| (it.term, it.epoch)).max()?;
         // An ingress raises the term before a new home has it: the old home is fenced from then on.
         let homes = self
             .parts
             .iter()
-            .filter(|((_, part), it)| *part == Part::Home && (it.term, it.epoch) == (term, epoch))
+            .filter(|((_, part), told)| {
+                let of = (told.carried.term, told.carried.epoch);
+                *part == Part::Home && of == (term, epoch)
+            })
             .map(|((member, _), _)| member.clone())
             .collect();
         // The ingress is the ingress of the session whether or not it has heard of the home's term yet.
@@ -57,28 +86,19 @@ impl Entry {
 
     /// Every part that a member has; the home and the ingress may be one member.
     pub(crate) fn parts(&self) -> impl Iterator<Item = (&MemberId, &Carried)> {
-        self.parts.iter().map(|((member, _), it)| (member, it))
+        let parts = self.parts.iter();
+        parts.map(|((member, _), told)| (member, &told.carried))
     }
 
     pub(crate) fn viewers(&self) -> u64 {
-        self.parts
-            .values()
-            .filter(|carried| carried.part == Part::Carrier)
-            .map(|carried| u64::from(carried.viewers))
+        self.parts()
+            .filter(|(_, carried)| carried.part == Part::Carrier)
+            .map(|(_, carried)| u64::from(carried.viewers))
             .fold(0, u64::saturating_add)
     }
 
-    /// The last time stamp of the newest session that anybody reported.
-    pub(crate) fn seen(&self) -> Option<Seen> {
-        self.parts
-            .values()
-            .filter_map(|it| Some((it.term, it.epoch, it.seen?)))
-            .max_by_key(|(term, epoch, seen)| (*term, *epoch, seen.unix_ms))
-            .map(|(_, _, seen)| seen)
-    }
-
     pub(crate) fn highest_term(&self) -> u64 {
-        self.parts.values().map(|it| it.term).max().unwrap_or(0)
+        self.parts().map(|(_, it)| it.term).max().unwrap_or(0)
     }
 }
 
@@ -97,7 +117,7 @@ pub(crate) enum News {
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     streams: BTreeMap<StreamKey, Entry>,
-    by_member: BTreeMap<MemberId, BTreeSet<(StreamKey, Part)>>,
+    by_member: BTreeMap<MemberId, Parts>,
     homes: BTreeMap<MemberId, u64>,
     past: Past,
 }
@@ -117,13 +137,13 @@ impl Ledger {
 
     /// How many parts `member` has.
     pub(crate) fn parts(&self, member: &str) -> usize {
-        self.by_member.get(member).map_or(0, BTreeSet::len)
+        self.by_member.get(member).map_or(0, |it| it.parts.len())
     }
 
     pub(crate) fn parts_of(&self, member: &str) -> Vec<(StreamKey, Part)> {
         self.by_member
             .get(member)
-            .map(|parts| parts.iter().cloned().collect())
+            .map(|it| it.parts.iter().cloned().collect())
             .unwrap_or_default()
     }
 
@@ -146,40 +166,58 @@ impl Ledger {
             .map_or(0, Entry::highest_term)
             .max(was.map_or(0, |was| was.term));
         let seen = entry
-            .and_then(Entry::seen)
+            .and_then(|entry| self.seen(entry))
             .or_else(|| was.and_then(|was| was.seen));
         (term, seen)
     }
 
+    /// Where the time of the newest session stood when who told of it was last heard.
+    pub(crate) fn seen(&self, entry: &Entry) -> Option<Seen> {
+        let parts = entry.parts.iter().filter_map(|((member, _), told)| {
+            let heard = self.by_member.get(member)?.heard;
+            let (term, epoch) = (told.carried.term, told.carried.epoch);
+            Some((term, epoch, told.seen(heard)?))
+        });
+        parts
+            .max_by_key(|(term, epoch, seen)| (*term, *epoch, seen.unix_ms))
+            .map(|(_, _, seen)| seen)
+    }
+
+    /// `member` lives: what it told of its parts holds until now.
+    pub(crate) fn heard(&mut self, member: &str, now: Duration) {
+        if let Some(held) = self.by_member.get_mut(member) {
+            held.heard = now;
+        }
+    }
+
     /// How long ago the publisher of `key` left, if that is remembered.
-    pub(crate) fn left_ago(
-        &self,
-        key: &StreamKey,
-        now: std::time::Duration,
-    ) -> Option<std::time::Duration> {
+    pub(crate) fn left_ago(&self, key: &StreamKey, now: Duration) -> Option<Duration> {
         let left = self.past.get(key)?.left?;
         Some(now.saturating_sub(left))
     }
 
     /// Adds or replaces a part of `member`; says what that is news of.
-    pub(crate) fn set(&mut self, member: &MemberId, carried: Carried) -> News {
+    pub(crate) fn set(&mut self, member: &MemberId, carried: Carried, now: Duration) -> News {
         let part = carried.part;
         let entry = match self.streams.get_mut(&carried.key) {
             Some(entry) => entry,
             None => self.streams.entry(carried.key.clone()).or_default(),
         };
-        if let Some(held) = entry.parts.get_mut(&(member.clone(), part)) {
+        if let Some(told) = entry.parts.get_mut(&(member.clone(), part)) {
+            let held = &told.carried;
             let session = |it: &Carried| (it.epoch, it.term);
             let same = session(held) == session(&carried)
                 && held.ingress == carried.ingress
                 && held.home == carried.home;
-            *held = carried;
+            *told = Told { carried, at: now };
             return if same { News::Time } else { News::Session };
         }
         let key = carried.key.clone();
-        entry.parts.insert((member.clone(), part), carried);
-        let parts = self.by_member.entry(member.clone()).or_default();
-        parts.insert((key, part));
+        let told = Told { carried, at: now };
+        entry.parts.insert((member.clone(), part), told);
+        let held = self.by_member.entry(member.clone()).or_default();
+        held.parts.insert((key, part));
+        held.heard = now;
         if part == Part::Home {
             let homes = self.homes.entry(member.clone()).or_default();
             *homes = homes.saturating_add(1);
@@ -194,11 +232,13 @@ impl Ledger {
         key: &StreamKey,
         part: Part,
         last: Option<&Carried>,
-        now: std::time::Duration,
+        now: Duration,
     ) {
-        if let Some(parts) = self.by_member.get_mut(member) {
-            parts.remove(&(key.clone(), part));
-            if parts.is_empty() {
+        let mut heard = now;
+        if let Some(held) = self.by_member.get_mut(member) {
+            heard = held.heard;
+            held.parts.remove(&(key.clone(), part));
+            if held.parts.is_empty() {
                 self.by_member.remove(member);
             }
         }
@@ -218,7 +258,12 @@ impl Ledger {
                 self.homes.remove(member);
             }
         }
-        for said in held.iter().chain(last) {
+        let held = held.map(|told| Carried {
+            seen: told.seen(heard),
+            ..told.carried
+        });
+        // The last word of a member counts, however far its time was foretold.
+        if let Some(said) = last.or(held.as_ref()) {
             self.past.remember(
                 key,
                 Was {
@@ -233,7 +278,7 @@ impl Ledger {
     }
 
     /// Forgets what ended long ago.
-    pub(crate) fn forget(&mut self, now: std::time::Duration) {
+    pub(crate) fn forget(&mut self, now: Duration) {
         self.past.forget(now);
     }
 

@@ -50,7 +50,7 @@ pub struct StreamRow {
     pub ingress: Option<Endpoint>,
     /// Over all edges.
     pub viewers: u64,
-    /// The last time stamp that was reported.
+    /// Where its time stood when the member that tells of it was last heard.
     pub seen: Option<Seen>,
     /// The home is not the first of the ring.
     pub exception: bool,
@@ -105,7 +105,7 @@ impl Index {
                 homes: current.homes,
                 ingress: current.ingress,
                 viewers: entry.viewers(),
-                seen: entry.seen(),
+                seen: self.ledger.seen(entry),
                 exception: self.exceptions.contains(key),
             })
         });

@@ -41,6 +41,7 @@ impl Index {
     fn heard(&mut self, id: SessionId, now: Duration) -> Result<(), CloseReason> {
         let session = self.sessions.get_mut(&id).ok_or(CloseReason::NoHello)?;
         session.heard = now;
+        self.ledger.heard(&session.member.id, now);
         Ok(())
     }
 
@@ -113,6 +114,7 @@ impl Index {
         let session = self.sessions.get_mut(&id).ok_or(CloseReason::NoHello)?;
         session.heard = now;
         let member = session.member.id.clone();
+        self.ledger.heard(&member, now);
         if report.begin {
             session.named = Some(BTreeSet::new());
         }
@@ -129,7 +131,7 @@ impl Index {
             if part == Part::Home {
                 self.reservations.release(&key);
             }
-            let news = self.ledger.set(&member, carried);
+            let news = self.ledger.set(&member, carried, now);
             if news == News::Part && self.ledger.parts(&member) > MEMBER_STREAMS_MAX {
                 return Err(CloseReason::TooMany);
             }
@@ -160,6 +162,7 @@ impl Index {
         let session = self.sessions.get_mut(&id).ok_or(CloseReason::NoHello)?;
         session.heard = now;
         session.load = beat.load;
+        self.ledger.heard(&session.member.id, now);
         let member = &mut session.member;
         let before = (member.ready, member.draining, member.revision);
         let after = (beat.ready, beat.draining, beat.revision);

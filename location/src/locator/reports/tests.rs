@@ -121,6 +121,32 @@ fn time_that_goes_on_as_it_did_is_not_told_again() {
 }
 
 #[test]
+fn a_new_session_is_told_where_time_stands_on_the_line_that_the_others_know() {
+    let mut set = ReportSet::new(2);
+    let seen = |stream_dts_ms, unix_ms| {
+        Some(Seen {
+            stream_dts_ms,
+            unix_ms,
+        })
+    };
+    set.put(Carried {
+        seen: seen(100, 1_000),
+        ..carried("a", 1)
+    });
+    set.begin(0, NOW);
+    assert!(set.next(0).is_some());
+    // 200 ms behind what was told, a minute later.
+    set.put(Carried {
+        seen: seen(59_900, 61_000),
+        ..carried("a", 1)
+    });
+    assert_eq!(set.next(0), None);
+    set.begin(1, NOW);
+    let snapshot = set.next(1).unwrap();
+    assert_eq!(snapshot.streams[0].carried.seen, seen(60_100, 61_000));
+}
+
+#[test]
 fn a_new_session_hears_of_what_ended_lately() {
     let mut set = ReportSet::new(1);
     set.put(carried("a", 1));

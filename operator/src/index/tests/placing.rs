@@ -41,6 +41,41 @@ fn a_drained_or_excluded_home_gives_way_and_a_cordoned_one_keeps_its_streams() {
 }
 
 #[test]
+fn time_goes_on_as_it_was_told_until_its_member_was_last_heard() {
+    let room = key("room");
+    let mut scenario = Scenario::with_origins(&["a", "b"]);
+    let seen = |stream_dts_ms| {
+        Some(Seen {
+            stream_dts_ms,
+            unix_ms: 1_000_000 + u64::try_from(stream_dts_ms).unwrap(),
+        })
+    };
+    let home = Carried {
+        seen: seen(100),
+        ..carried(&room, Part::Home, 1, 5, "a")
+    };
+    scenario.report("a", home, false);
+    for _ in 0..60 {
+        scenario.now += Duration::from_secs(1);
+        for origin in ["a", "b"] {
+            let beat = Heartbeat {
+                ready: true,
+                ..Heartbeat::default()
+            };
+            scenario.say(origin, Up::Heartbeat(beat));
+        }
+    }
+    assert_eq!(scenario.place(&room, &[]).resume, seen(60_100));
+    scenario.now += Duration::from_millis(900);
+    assert_eq!(scenario.place(&room, &[]).resume, seen(60_100), "not heard");
+    scenario.leave("a");
+    scenario.apply(Event::Tick);
+    let reply = scenario.place(&room, &[]);
+    assert!(reply.existing.is_none());
+    assert_eq!(reply.resume, seen(60_100), "gone");
+}
+
+#[test]
 fn a_publisher_that_comes_back_goes_on_where_the_stream_stood() {
     let room = key("room");
     let mut scenario = Scenario::with_origins(&["a", "b"]);
