@@ -21,7 +21,7 @@ pub use locator::{Located, Locator, LocatorError, PlacedBy, Placement};
 pub use member::{Member, MemberId, MemberList, Role, Site};
 pub use message::{
     Down, Exceptions, Existing, Heartbeat, Load, LocateReply, LocateRequest, Members, Order,
-    PlaceReply, PlaceRequest, PoliciesChunk, Rehome, Report, Up,
+    PlaceReply, PlaceRequest, PoliciesChunk, REPLICA_ENDS, Rehome, Report, Up,
 };
 pub use stream::{Carried, Endpoint, Exception, Part, Seen, Source, Sources, StreamReport, order};
 pub use wire::WireError;

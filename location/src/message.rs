@@ -37,6 +37,9 @@ pub struct Report {
     pub streams: Vec<StreamReport>,
 }
 
+/// What the status says (code UNAVAILABLE) with which a replica that ends in good order closes its sessions.
+pub const REPLICA_ENDS: &str = "this replica ends";
+
 /// A member is alive, and how busy it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Heartbeat {

@@ -7,13 +7,13 @@ use thiserror::Error;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Status, Streaming};
+use tonic::{Code, Status, Streaming};
 
 use super::shared::{Operator, Shared};
 use crate::limits::{BACK_OFF_MAX, CONNECT_TIMEOUT, HEARTBEAT, MESSAGE_MAX_BYTES, SILENCE};
 use crate::proto::location_client::LocationClient;
 use crate::wire::WireError;
-use crate::{Down, Up, connector, proto};
+use crate::{Down, REPLICA_ENDS, Up, connector, proto};
 
 /// The first wait after a loss; it doubles up to [`BACK_OFF_MAX`].
 const BACK_OFF_MIN: Duration = Duration::from_millis(50);
@@ -38,6 +38,14 @@ enum Loss {
 }
 
 impl Loss {
+    /// The replica has ended in good order, as in a roll-out.
+    fn is_planned(&self) -> bool {
+        let Loss::Ended(status) = self else {
+            return false;
+        };
+        status.code() == Code::Unavailable && status.message() == REPLICA_ENDS
+    }
+
     fn reason(&self) -> &'static str {
         match self {
             Loss::Connect(_) => "connect",
@@ -62,7 +70,11 @@ pub(super) async fn keep(shared: Arc<Shared>, replica: usize, address: String) {
         shared.disconnected(replica);
         if greeted {
             shared.metrics.lost(loss.reason());
-            tracing::warn!(operator = address, %loss, "session with an operator lost");
+            if loss.is_planned() {
+                tracing::info!(operator = address, "an operator ends");
+            } else {
+                tracing::warn!(operator = address, %loss, "session with an operator lost");
+            }
             back_off = BACK_OFF_MIN;
         } else {
             tracing::debug!(operator = address, %loss, "no session with an operator");
@@ -152,4 +164,18 @@ async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Result<T
     tokio::time::timeout(limit, future)
         .await
         .map_err(|_| Loss::Slow(limit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_replica_that_says_that_it_ends_has_ended_in_good_order() {
+        let ended = |status| Loss::Ended(Box::new(status)).is_planned();
+        assert!(ended(Status::unavailable(REPLICA_ENDS)));
+        assert!(!ended(Status::unavailable("connection reset")));
+        assert!(!ended(Status::aborted(REPLICA_ENDS)));
+        assert!(!Loss::Closed.is_planned());
+    }
 }

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use headwater_location::{Down, LocateReply, LocateRequest, PlaceReply, PlaceRequest};
+use headwater_location::{
+    Down, LocateReply, LocateRequest, PlaceReply, PlaceRequest, REPLICA_ENDS,
+};
 use headwater_process::clock;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc};
@@ -75,7 +77,7 @@ impl Desk {
     pub(super) fn open(&self) -> Result<Opened, Status> {
         let mut state = self.state.lock();
         if state.closed {
-            return Err(Status::unavailable("this replica ends"));
+            return Err(Status::unavailable(REPLICA_ENDS));
         }
         let id = state.next;
         state.next = id.saturating_add(1);
@@ -176,7 +178,7 @@ impl Desk {
             std::mem::take(&mut state.seats)
         };
         for seat in seats.into_values() {
-            seat.end(Status::unavailable("this replica ends"));
+            seat.end(Status::unavailable(REPLICA_ENDS));
         }
     }
 }
