@@ -14,6 +14,9 @@ use crate::window::{Needs, Windows};
 
 /// A group has at least so many viewers.
 const GROUP_MIN: usize = 500;
+/// So many seats side by side are in one group: what the kernel and we hold of them was mostly made one after the other, and
+/// is written to in that order.
+const NEIGHBOURS: usize = 32;
 /// Between two rounds lies at least so much.
 const STEP_MIN: Duration = Duration::from_millis(25);
 
@@ -43,13 +46,11 @@ impl Audience {
     }
 
     fn of(&self, number: usize) -> Option<&Windows> {
-        let groups = self.windows.len().max(1);
-        self.windows.get(number % groups)
+        self.windows.get(group_of(number, self.windows.len()))
     }
 
-    fn close(&mut self, number: usize, ring: &Ring, policy: &LatePolicy) {
-        let groups = self.windows.len().max(1);
-        if let Some(windows) = self.windows.get_mut(number % groups) {
+    fn close(&mut self, group: usize, ring: &Ring, policy: &LatePolicy) {
+        if let Some(windows) = self.windows.get_mut(group) {
             windows.close(ring, &self.needs, policy);
         }
     }
@@ -108,7 +109,9 @@ impl Rounds {
 
     /// Closes a window for the viewer on seat `number`, and those who share it.
     pub(crate) fn close(&mut self, mode: Mode, number: usize, ring: &Ring, policy: &LatePolicy) {
-        self.audience(mode).close(number, ring, policy);
+        let audience = self.audience(mode);
+        let group = group_of(number, audience.windows.len());
+        audience.close(group, ring, policy);
     }
 
     /// Forgets the windows of rtc viewers: all in step have them.
@@ -147,7 +150,7 @@ impl Rounds {
             }
         };
         if self.live.viewers > 0 {
-            for group in (0..groups).filter(|group| round.has(*group)) {
+            for group in (0..groups).filter(|group| round.has_group(*group)) {
                 self.live.close(group, ring, policy);
             }
         }
@@ -157,7 +160,7 @@ impl Rounds {
     /// All of `round` have been written to. Returns whether a group has yet to have what `ring` holds.
     pub(crate) fn finish(&mut self, round: Round, tick: Duration, ring: &Ring) -> bool {
         let served = self.live.windows.iter_mut().enumerate();
-        for (_, windows) in served.filter(|(group, _)| round.has(*group)) {
+        for (_, windows) in served.filter(|(group, _)| round.has_group(*group)) {
             windows.clear();
         }
         if round == Round::All {
@@ -190,9 +193,21 @@ impl Round {
     pub(crate) fn has(self, number: usize) -> bool {
         match self {
             Round::All => true,
-            Round::Of { group, groups } => number % groups.max(1) == group,
+            Round::Of { group, groups } => group_of(number, groups) == group,
         }
     }
+
+    fn has_group(self, number: usize) -> bool {
+        match self {
+            Round::All => true,
+            Round::Of { group, .. } => number == group,
+        }
+    }
+}
+
+/// The group of the viewer on seat `number`, where there are `groups`.
+fn group_of(number: usize, groups: usize) -> usize {
+    number / NEIGHBOURS % groups.max(1)
 }
 
 #[cfg(test)]
@@ -238,7 +253,7 @@ mod tests {
         let policy = LatePolicy::default();
         let mut rounds = rounds(&ring, 2_000);
         let turns = |rounds: &mut Rounds, count: usize| {
-            let mut had = [0; 8];
+            let mut had = [0; 8 * NEIGHBOURS];
             for _ in 0..count {
                 let round = rounds.begin(TICK, false, &ring, &policy);
                 for (seat, times) in had.iter_mut().enumerate() {
@@ -246,18 +261,26 @@ mod tests {
                 }
                 rounds.finish(round, TICK, &ring);
             }
+            for neighbours in had.chunks(NEIGHBOURS) {
+                let together = neighbours.iter().all(|times| *times == neighbours[0]);
+                assert!(together, "seats side by side are one group");
+            }
             had
         };
         assert_eq!(
             turns(&mut rounds, 1),
-            [1; 8],
+            [1; 8 * NEIGHBOURS],
             "groups are made in a round of all"
         );
-        assert_eq!(turns(&mut rounds, 4), [1; 8]);
-        assert_eq!(turns(&mut rounds, 8), [2; 8]);
+        assert_eq!(turns(&mut rounds, 4), [1; 8 * NEIGHBOURS]);
+        assert_eq!(turns(&mut rounds, 8), [2; 8 * NEIGHBOURS]);
         for _ in 0..1_900 {
             rounds.unseat(Mode::Live, Format::FlvPlain);
         }
-        assert_eq!(turns(&mut rounds, 2), [2; 8], "so few are one group");
+        assert_eq!(
+            turns(&mut rounds, 2),
+            [2; 8 * NEIGHBOURS],
+            "so few are one group"
+        );
     }
 }
